@@ -1,0 +1,400 @@
+"""How events come in: stored, judged and turned into deliveries in one transaction (asked by every event door).
+
+What is answered as accepted is committed, together with everything that must follow from it.
+"""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from django.db import OperationalError, transaction
+from django.db.models import QuerySet
+
+from alerts import conditions, eventtypes, routing
+from alerts.conditions import Transition
+from alerts.incoming import Incoming
+from alerts.models import Condition
+from billing import synchronize
+from integrations import effective, eventlog
+from integrations.models import Action, Delivery, Event, Lane, Status
+from integrations.models.eventlog import EventAction
+from portal import chaos, clock, database
+from portal.access import Actor
+from portal.clients import find_clients, uuid_of
+from portal.models import Account, Client
+from portal.models.partners import client_number_of
+from portal.texts import FieldError
+
+logger = logging.getLogger(__name__)
+MOST_TRIES = 4
+SEVERAL_WRITERS = {"40001", "40P01"}
+"""SQLSTATEs of a lost race that PostgreSQL asks to repeat: serialization failure, deadlock."""
+
+
+class Raced(Exception):
+    """Somebody else stored one of our rows between our look and our write: look again."""
+
+
+@dataclass
+class Result:
+    """What became of one event of a batch."""
+
+    status: str
+    event_id: uuid.UUID | None = None
+    errors: list[FieldError] = field(default_factory=list)
+    warnings: list[FieldError] = field(default_factory=list)
+
+
+def accept(batch: Sequence[Incoming], *, actor: Actor) -> list[Result]:
+    """Store the events and all that follows from them; one result an event, in their order.
+
+    A repeated (source, id) is a duplicate, with another body it is rejected (`id_reused`). Events of unknown clients
+    are parked. Raises OperationalError when the database cannot store them: nothing was accepted then.
+    """
+    for attempt in range(MOST_TRIES):
+        try:
+            with transaction.atomic():
+                results = Batch(batch, actor, careful=attempt > 0).store()
+                chaos.point("before-accept-commit")
+            chaos.point("after-accept-commit")
+            return results
+        except Raced:
+            continue
+        except OperationalError as error:
+            if getattr(error.__cause__, "sqlstate", None) not in SEVERAL_WRITERS or attempt == MOST_TRIES - 1:
+                raise
+    raise OperationalError("These events were changed by too many writers at once")
+
+
+class Batch:
+    """One pass over a batch inside its transaction. `careful` looks for known ids first; else conflicts show them."""
+
+    def __init__(self, batch: Sequence[Incoming], actor: Actor, *, careful: bool) -> None:
+        self.batch = batch
+        self.actor = actor
+        self.careful = careful
+        self.scope = scope_of(actor)
+
+    def store(self) -> list[Result]:
+        clients = find_clients([incoming.client for incoming in self.batch], self.actor)
+        results, fresh, again = self.sift()
+        events = {
+            place: event_of(self.batch[place], clients.get(self.batch[place].client), self.scope, self.actor)
+            for place in fresh
+        }
+        assign_accounts([event for event in events.values() if event.client_id])
+        judge([event for event in events.values() if event.client_id])
+        rows = sorted(events.values(), key=lambda event: (event.source, event.source_id))
+        if len(database.insert_new(rows)) != len(rows):
+            raise Raced
+        for place, event in events.items():
+            results[place] = Result(event.state, event.pk, warnings=warnings_for(self.batch[place], event))
+        for place, first in again.items():
+            results[place] = repeated(self.batch[place], events[first].pk, events[first].body_hash)
+        return [results[place] for place in range(len(self.batch))]
+
+    def sift(self) -> tuple[dict[int, Result], list[int], dict[int, int]]:
+        """Tell what is known already, what is new, and what repeats an earlier event of the same batch."""
+        seen = self.known() if self.careful else {}
+        results: dict[int, Result] = {}
+        fresh: list[int] = []
+        again: dict[int, int] = {}
+        first: dict[tuple[str, str], int] = {}
+        for place, incoming in enumerate(self.batch):
+            key = (incoming.source, incoming.id)
+            if key in seen:
+                results[place] = repeated(incoming, *seen[key])
+            elif key in first:
+                again[place] = first[key]
+            else:
+                first[key] = place
+                fresh.append(place)
+        return results, fresh, again
+
+    def known(self) -> dict[tuple[str, str], tuple[uuid.UUID, str]]:
+        ids = {incoming.id for incoming in self.batch}
+        sources = {incoming.source for incoming in self.batch}
+        rows = Event.objects.filter(scope=self.scope, source__in=sources, source_id__in=ids)
+        return {
+            (source, source_id): (pk, body_hash)
+            for source, source_id, pk, body_hash in rows.values_list("source", "source_id", "pk", "body_hash")
+        }
+
+
+def repeated(incoming: Incoming, event_id: uuid.UUID, body_hash: str) -> Result:
+    if body_hash == incoming.body_hash:
+        return Result("duplicate", event_id)
+    reused = FieldError(
+        "id", "id_reused", f"“{incoming.id}” was sent before with another body; give each event an id of its own."
+    )
+    return Result("rejected", event_id, errors=[reused])
+
+
+def scope_of(actor: Actor) -> uuid.UUID:
+    """Within which (source, id) is unique: the sender's partner, or all vendor-wide senders."""
+    partner_id = getattr(actor, "partner_id", None)
+    return partner_id or clock.NIL_UUID
+
+
+def event_of(incoming: Incoming, client: Client | None, scope: uuid.UUID, actor: Actor) -> Event:
+    """The row of a new event; parked while its client is not known."""
+    action = incoming.action or eventtypes.action_of(incoming.type, incoming.severity)
+    key = incoming.condition_key or eventtypes.condition_key_of(incoming.type, incoming.account, incoming.data)
+    return Event(
+        partner_id=client.partner_id if client else getattr(actor, "partner_id", None),
+        client=client,
+        scope=scope,
+        source=incoming.source,
+        source_id=incoming.id,
+        body_hash=incoming.body_hash,
+        state=Event.State.ACCEPTED if client else Event.State.PARKED,
+        type=incoming.type,
+        severity=incoming.severity,
+        action=action,
+        client_reference=incoming.client,
+        account_reference=incoming.account,
+        condition_key=key,
+        summary=incoming.summary,
+        details=incoming.details,
+        data=incoming.data,
+        occurred_at=incoming.occurred_at,
+        received_at=clock.now(),
+        trace=[] if client else [parked_step(incoming.client)],
+    )
+
+
+def parked_step(reference: str) -> dict[str, str]:
+    return {"step": "client", "text": f"No client “{reference}” is known; the event waits until there is one."}
+
+
+def warnings_for(incoming: Incoming, event: Event) -> list[FieldError]:
+    if event.state != Event.State.PARKED:
+        return incoming.warnings
+    unknown = FieldError(
+        "client", "unknown_client", f"No client “{incoming.client}” is known; the event is parked until there is one."
+    )
+    return [*incoming.warnings, unknown]
+
+
+def assign_accounts(events: Sequence[Event]) -> None:
+    """Find or make the accounts that events name."""
+    wanted = {(event.client_id, event.account_reference) for event in events if event.account_reference}
+    if not wanted:
+        return
+    known = accounts_of(wanted)
+    missing = [key for key in sorted(wanted, key=str) if key not in known]
+    if missing:
+        partners = {event.client_id: event.partner_id for event in events}
+        database.insert_new(
+            [Account(partner_id=partners[client], client_id=client, key=key) for client, key in missing]
+        )
+        known = accounts_of(wanted)
+    for event in events:
+        if event.account_reference:
+            event.account_id = known[event.client_id, event.account_reference]
+
+
+def accounts_of(wanted: Iterable[tuple[uuid.UUID | None, str]]) -> dict[tuple[uuid.UUID | None, str], uuid.UUID]:
+    keys = list(wanted)
+    rows = Account.objects.filter(client__in={client for client, _ in keys}, key__in={key for _, key in keys})
+    return {(client, key): pk for client, key, pk in rows.values_list("client_id", "key", "pk")}
+
+
+# --- Judging: conditions, rules, deliveries --------------------------------------------------------------------------
+
+
+def judge(events: Sequence[Event]) -> None:
+    """Move the conditions, ask the rules, store the deliveries, and write on each event what was decided and why."""
+    if not events:
+        return
+    locked = lock_conditions(events)
+    rules = routing.Rules.of({event.partner_id for event in events})
+    orders = Orders()
+    for event in events:
+        speaks = event.action != EventAction.NONE
+        judge_one(event, locked[event.client_id, event.condition_key] if speaks else None, rules, orders)
+    save_conditions(locked.values())
+    orders.store()
+
+
+def judge_one(event: Event, condition: Condition | None, rules: routing.Rules, orders: Orders) -> None:
+    transition = conditions.move(condition, event) if condition else Transition.NONE
+    if condition is not None:
+        event.trace.append(condition_step(condition, transition))
+    answers = rules.ask(event, event.client)
+    event.trace.extend(answer.as_json() for answer in answers)
+    matched = [answer.notification for answer in answers if not answer.why_not]
+    for notification in matched:
+        if notification.action == Action.SYNCHRONIZE:
+            orders.add(event, Action.SYNCHRONIZE, synchronize.subject_of(event.client_id), notification)
+    if condition is not None:
+        order_ticket(event, condition, transition, matched, orders)
+
+
+def order_ticket(
+    event: Event,
+    condition: Condition,
+    transition: Transition,
+    matched: Sequence[object],
+    orders: Orders,
+) -> None:
+    """A ticket is asked for once an episode, by the first notification that wants one; its recovery follows."""
+    wanting = next((rule for rule in matched if getattr(rule, "action", "") == Action.TICKET), None)
+    subject = subject_of(condition.pk)
+    if transition is Transition.RECOVERED and condition.wants_ticket:
+        orders.add(event, Action.TICKET, subject, None)
+    elif transition in {Transition.OPENED, Transition.REPEATED} and wanting and not condition.wants_ticket:
+        condition.wants_ticket = True
+        orders.add(event, Action.TICKET, subject, wanting)
+    elif transition is Transition.REPEATED and condition.wants_ticket:
+        event.trace.append({"step": "folded", "text": f"Counted as repeat {condition.repeats} of the open ticket."})
+
+
+def subject_of(condition_id: uuid.UUID) -> str:
+    """What deliveries about a condition's ticket have in common."""
+    return f"ticket:{condition_id}"
+
+
+def condition_step(condition: Condition, transition: Transition) -> dict[str, object]:
+    return {
+        "step": "condition",
+        "id": str(condition.pk),
+        "key": condition.key,
+        "episode": condition.episode,
+        "transition": transition.name.lower(),
+        "text": f"The event {transition.value}.",
+    }
+
+
+def lock_conditions(events: Sequence[Event]) -> dict[tuple[uuid.UUID | None, str], Condition]:
+    """The conditions that events speak of, locked in one order; new ones are made in memory."""
+    wanted = {
+        (event.client_id, event.condition_key): event for event in events if event.action != EventAction.NONE
+    }
+    if not wanted:
+        return {}
+    rows = (
+        Condition.objects.select_for_update(no_key=True)
+        .filter(client__in={client for client, _ in wanted}, key__in={key for _, key in wanted})
+        .order_by("pk")
+    )
+    locked = {(row.client_id, row.key): row for row in rows if (row.client_id, row.key) in wanted}
+    for (client_id, key), event in wanted.items():
+        if (client_id, key) not in locked:
+            locked[client_id, key] = Condition(
+                partner_id=event.partner_id, client_id=client_id, account_id=event.account_id, key=key
+            )
+    return locked
+
+
+MOVED = (
+    "state",
+    "episode",
+    "wants_ticket",
+    "repeats",
+    "severity",
+    "summary",
+    "decided_at",
+    "decided_by",
+    "opened_by",
+    "since",
+)
+
+
+def save_conditions(rows: Iterable[Condition]) -> None:
+    """New ones are inserted; when somebody else was first, the whole batch is judged again."""
+    rows = list(rows)
+    new = sorted((row for row in rows if row._state.adding), key=lambda row: (str(row.client_id), row.key))
+    if len(database.insert_new(new)) != len(new):
+        raise Raced
+    database.save_all([row for row in rows if not row._state.adding], MOVED)
+
+
+class Orders:
+    """Deliveries to be stored at the end of a batch."""
+
+    def __init__(self) -> None:
+        self.rows: list[tuple[Event, Delivery]] = []
+
+    def add(self, event: Event, action: Action, subject: str, notification: object | None) -> None:
+        delivery = Delivery(
+            partner_id=event.partner_id,
+            event=event,
+            client_id=event.client_id,
+            action=action,
+            subject=subject,
+            notification_id=getattr(notification, "pk", None),
+            notification_name=getattr(notification, "name", "recovery"),
+            notification_version=getattr(notification, "version", 0),
+            due_at=event.received_at,
+            created_at=event.received_at,
+        )
+        self.rows.append((event, delivery))
+
+    def store(self) -> None:
+        if not self.rows:
+            return
+        lanes = effective.lanes_of({event.client_id: event.client for event, _ in self.rows}.values())
+        synchronize.put_into_window([row for _, row in self.rows if row.action == Action.SYNCHRONIZE])
+        for _, row in self.rows:
+            assign_lane(row, lanes[row.client_id])
+        stored = eventlog.deliver([row for _, row in self.rows])
+        for event, row in self.rows:
+            event.trace.append(delivery_step(row, row.pk in stored))
+
+
+def assign_lane(row: Delivery, lane: Lane | None) -> None:
+    row.lane = lane
+    if lane is None:
+        row.status, row.reason = Status.HELD, "no_psa"
+        row.outcome = "No PSA connection is configured for this client. Enter PSA Credentials; this then goes out."
+
+
+def delivery_step(row: Delivery, is_stored: bool) -> dict[str, str]:
+    if not is_stored:
+        return {"step": "delivery", "text": "Joined the synchronization of this client that already waits."}
+    return {"step": "delivery", "id": str(row.pk), "action": row.action, "text": row.outcome or "Handed over."}
+
+
+# --- Parked events ----------------------------------------------------------------------------------------------------
+
+
+def take_in_parked(parked: QuerySet[Event]) -> int:
+    """Judge parked events whose client has come to be known; returns how many. Older ones first."""
+    events = list(parked.filter(state=Event.State.PARKED).order_by("occurred_at", "id")[:500])
+    taken = 0
+    for event in events:
+        taken += take_in(event)
+    return taken
+
+
+def take_in(event: Event) -> int:
+    """One parked event, when its client is known to whoever sent it."""
+    with transaction.atomic():
+        client = client_for(event)
+        claimed = client and Event.objects.filter(pk=event.pk, state=Event.State.PARKED).update(
+            state=Event.State.ACCEPTED
+        )
+        if not client or not claimed:
+            return 0
+        event.client, event.partner_id, event.state = client, client.partner_id, Event.State.ACCEPTED
+        event.trace.append({"step": "client", "text": f"The client is known now: {client.name}."})
+        assign_accounts([event])
+        judge([event])
+        event.save(update_fields=["client", "partner", "account", "trace"])
+    return 1
+
+
+def client_for(event: Event) -> Client | None:
+    """The client a parked event names, within what its sender may see."""
+    number, key = client_number_of(event.client_reference), uuid_of(event.client_reference)
+    clients = Client.objects.filter(is_active=True)
+    if event.scope != clock.NIL_UUID:
+        clients = clients.filter(partner_id=event.scope)
+    if number is not None:
+        return clients.filter(number=number).first()
+    return clients.filter(pk=key).first() if key else None
+

@@ -1,0 +1,36 @@
+"""What the worker does for this room: ids in, one operation, harmless to repeat."""
+
+from __future__ import annotations
+
+import logging
+
+from alerts import intake, tickets
+from integrations.models import Credentials, Event
+from integrations.models.connections import Kind
+from integrations.psa.errors import PsaError
+from portal import background
+
+logger = logging.getLogger(__name__)
+
+
+def take_in_parked() -> None:
+    intake.take_in_parked(Event.objects.filter(state=Event.State.PARKED))
+
+
+def sweep() -> None:
+    """One job a connection, so that one PSA's trouble does not delay another's sweep."""
+    for key in Credentials.objects.exclude(kind=Kind.NONE).values_list("pk", flat=True):
+        background.enqueue("alerts.jobs.sweep_connection", str(key))
+
+
+def sweep_connection(credentials_id: str) -> None:
+    credentials = Credentials.objects.select_related("lane").filter(pk=credentials_id).first()
+    if credentials is None or credentials.lane.breaker:
+        return
+    try:
+        righted = tickets.sweep(credentials)
+    except PsaError as error:
+        logger.warning("The sweep of %s stopped: %s", credentials.pk, error.text)
+        return
+    if righted:
+        logger.warning("The sweep of %s put %s tickets right", credentials.pk, righted)

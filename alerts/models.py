@@ -1,0 +1,187 @@
+"""The alerts room's tables: rules, conditions and their tickets."""
+
+from __future__ import annotations
+
+from django.db import models
+from django.db.models import Q
+
+from integrations.models import Action, Choice, Credentials
+from integrations.models.eventlog import Severity
+from portal import clock
+from portal.models import Account, Client, Organization
+from portal.tenancy import Identified, TenantModel
+
+
+class EventType(Identified):
+    """A kind of event that sources send. Types of one `family` speak of the same condition.
+
+    `condition_fields` are the entries of an event's `data` that, with client and account, tell conditions apart.
+    """
+
+    class DefaultAction(models.TextChoices):
+        TRIGGER = "trigger"
+        RESOLVE = "resolve"
+        NONE = "none"
+
+    name = models.CharField(max_length=100, unique=True)
+    title = models.CharField(max_length=200)
+    family = models.CharField(max_length=100)
+    default_action = models.CharField(max_length=10, choices=DefaultAction)
+    condition_fields = models.JSONField(default=list, blank=True)
+
+    class Meta:
+        ordering = ("name",)
+
+    def __str__(self) -> str:
+        return self.title
+
+
+def default_severities() -> list[str]:
+    return [Severity.WARNING.value, Severity.ERROR.value]
+
+
+class Notification(TenantModel):
+    """A partner's rule: which events lead to which action. `version` grows with each change and is kept in traces."""
+
+    name = models.CharField(max_length=200)
+    action = models.CharField("notification action", max_length=20, choices=Action)
+    severities = models.JSONField(default=default_severities)
+    all_event_types = models.BooleanField("subscribe to all event types", default=True)
+    event_types = models.JSONField(default=list, blank=True)
+    organization = models.ForeignKey(
+        Organization, null=True, blank=True, on_delete=models.CASCADE, related_name="notifications"
+    )
+    client = models.ForeignKey(Client, null=True, blank=True, on_delete=models.CASCADE, related_name="notifications")
+    is_enabled = models.BooleanField("enabled", default=True)
+    position = models.PositiveIntegerField(default=100)
+    version = models.PositiveIntegerField(default=1, editable=False)
+    created_at = models.DateTimeField(default=clock.now, editable=False)
+
+    class Meta:
+        ordering = ("position", "created_at")
+        constraints = (
+            models.CheckConstraint(
+                condition=Q(organization=None) | Q(client=None), name="notification_has_one_scope_at_most"
+            ),
+        )
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class TicketSettings(TenantModel):
+    """How tickets look at one level; every null inherits from the level above. Choices are PSA records by id."""
+
+    organization = models.OneToOneField(
+        Organization, null=True, blank=True, on_delete=models.CASCADE, related_name="ticket_settings"
+    )
+    client = models.OneToOneField(
+        Client, null=True, blank=True, on_delete=models.CASCADE, related_name="ticket_settings"
+    )
+    board = models.ForeignKey(
+        Choice, verbose_name="service board", null=True, blank=True, on_delete=models.PROTECT, related_name="+"
+    )
+    new_status = models.ForeignKey(
+        Choice, verbose_name="initial status", null=True, blank=True, on_delete=models.PROTECT, related_name="+"
+    )
+    closing_status = models.ForeignKey(Choice, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
+    type = models.ForeignKey(
+        Choice, verbose_name="service type", null=True, blank=True, on_delete=models.PROTECT, related_name="+"
+    )
+    subtype = models.ForeignKey(Choice, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
+    priority = models.ForeignKey(
+        Choice, verbose_name="ticket priority", null=True, blank=True, on_delete=models.PROTECT, related_name="+"
+    )
+    source = models.ForeignKey(Choice, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
+    automatic_closure = models.BooleanField("automatic ticket closure", null=True, blank=True)
+    updated_at = models.DateTimeField(default=clock.now, editable=False)
+
+    class Meta:
+        verbose_name = verbose_name_plural = "ticket settings"
+        constraints = (
+            models.CheckConstraint(
+                condition=Q(organization=None, client__isnull=False) | Q(organization__isnull=False, client=None),
+                name="ticket_settings_of_an_organization_or_a_client",
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"Ticket settings of {self.organization or self.client}"
+
+
+class Condition(TenantModel):
+    """What is wrong with a client over time. `episode` counts its spells of failing.
+
+    `decided_at` is when the event that decided the present state occurred; older events do not change it.
+    `wants_ticket` is set when a notification asked for a ticket in this episode.
+    """
+
+    class State(models.TextChoices):
+        FINE = "fine"
+        FAILING = "failing"
+
+    client = models.ForeignKey(Client, on_delete=models.CASCADE, related_name="conditions")
+    account = models.ForeignKey(Account, null=True, on_delete=models.SET_NULL, related_name="+")
+    key = models.CharField(max_length=300)
+    state = models.CharField(max_length=10, choices=State, default=State.FINE)
+    episode = models.PositiveIntegerField(default=0)
+    wants_ticket = models.BooleanField(default=False)
+    repeats = models.PositiveIntegerField(default=0)
+    severity = models.CharField(max_length=10, choices=Severity, blank=True)
+    summary = models.CharField(max_length=500, blank=True)
+    decided_at = models.DateTimeField(null=True)
+    decided_by = models.UUIDField(null=True)
+    opened_by = models.UUIDField(null=True)
+    since = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering = ("-since",)
+        constraints = (models.UniqueConstraint(fields=["client", "key"], name="one_condition_per_client_and_key"),)
+        indexes = (models.Index(fields=["partner", "state"], name="condition_by_state"),)
+
+    def __str__(self) -> str:
+        return self.key
+
+
+class Ticket(TenantModel):
+    """The PSA ticket of one spell of failing. Stored before anything is sent; `external_ref` is our key at the PSA.
+
+    `sent_at` is set with the intent to create and taken back only by an answer that says "no": while it is set and
+    `psa_id` is empty, the ticket may exist and must be searched for. `misses` counts such searches that found nothing.
+    """
+
+    class State(models.TextChoices):
+        OPENING = "opening"
+        OPEN = "open"
+        CLOSED = "closed"
+        GONE = "gone"
+
+    condition = models.ForeignKey(Condition, on_delete=models.CASCADE, related_name="tickets")
+    credentials = models.ForeignKey(Credentials, on_delete=models.CASCADE, related_name="+")
+    generation = models.PositiveIntegerField()
+    external_ref = models.CharField(max_length=100, unique=True)
+    state = models.CharField(max_length=10, choices=State, default=State.OPENING)
+    psa_id = models.CharField(max_length=50, blank=True)
+    number = models.CharField(max_length=50, blank=True)
+    url = models.URLField(max_length=500, blank=True)
+    summary = models.CharField(max_length=500, blank=True)
+    created_at = models.DateTimeField(default=clock.now)
+    sent_at = models.DateTimeField(null=True)
+    misses = models.PositiveSmallIntegerField(default=0)
+    opened_at = models.DateTimeField(null=True)
+    closed_at = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering = ("-created_at",)
+        constraints = (
+            models.UniqueConstraint(
+                fields=["condition"], condition=Q(closed_at=None), name="one_open_ticket_per_condition"
+            ),
+            models.UniqueConstraint(fields=["condition", "generation"], name="one_ticket_per_generation"),
+            models.UniqueConstraint(
+                fields=["credentials", "psa_id"], condition=~Q(psa_id=""), name="one_row_per_psa_ticket"
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"#{self.number}" if self.number else self.external_ref

@@ -1,0 +1,447 @@
+"""What should a condition's ticket be now, and make the PSA say so (asked by the dispatcher).
+
+Each attempt computes from the facts of its moment: is the condition failing, does anybody want a ticket, what do we
+know of the one we opened. Our key travels inside the ticket; after an outcome that is not known we search for it and
+create again only when two searches, well apart, found nothing.
+"""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Literal
+
+from django.conf import settings
+
+from alerts.models import Condition, Ticket
+from alerts.ticketsettings import SettingsOf
+from integrations import companies, connections, eventlog, outcomes
+from integrations.dispatcher import Task
+from integrations.models import Credentials, Delivery, Event, Status
+from integrations.outcomes import Outcome
+from integrations.psa.errors import NotFound, PsaError
+from integrations.psa.plan import AppliedItem
+from integrations.psa.port import Psa, TicketState
+from integrations.psa.wanted import WantedTicket
+from portal import chaos, clock, database, inheritance
+
+logger = logging.getLogger(__name__)
+SWEPT = timedelta(hours=24)
+Step = Literal["create", "look", "close"]
+
+
+@dataclass
+class Facts:
+    """What is known of one delivery's subject at the moment of the claim."""
+
+    delivery: Delivery
+    condition: Condition
+    ticket: Ticket | None
+
+    @property
+    def is_wanted(self) -> bool:
+        return self.condition.state == Condition.State.FAILING and self.condition.wants_ticket
+
+
+@dataclass
+class TicketTask:
+    """One attempt about one ticket. Runs in a thread, without the database."""
+
+    delivery: Delivery
+    ticket: Ticket
+    wanted: WantedTicket
+    step: Step
+    search: bool
+    writes: bool = True
+    misses_needed: int = field(default_factory=lambda: len(settings.SEARCH_DELAYS))
+
+    def run(self, psa: Psa) -> Outcome:
+        if self.search and not self.ticket.psa_id:
+            return self.find(psa)
+        if self.step == "look":
+            return self.look(psa)
+        return self.write(psa, self.wanted)
+
+    # --- The search step ----------------------------------------------------------------------------------------
+
+    def find(self, psa: Psa) -> Outcome:
+        """Look for our key. Found: adopt. Not found: once more later, because the PSA may commit late."""
+        found = psa.find_tickets(self.wanted.external_ref)
+        chaos.point("searched")
+        if found:
+            return self.adopt(psa, found[0])
+        self.delivery.search_first = False
+        misses = self.ticket.misses + 1
+        if misses < self.misses_needed:
+            text = "Not found at the PSA yet; it may appear late, so it is searched for once more."
+            return Outcome(
+                status=Status.UNKNOWN,
+                reason="outcome_unknown",
+                text=text,
+                again_in=settings.SEARCH_DELAYS[misses],
+                facts={"misses": misses},
+            )
+        # Kept before anything is sent: the next attempt creates (or lets be) knowing that there is none.
+        return Outcome(
+            status=Status.WAITING,
+            reason="surely_not_created",
+            text="Searched for and not found: it was not created.",
+            again_in=0,
+            facts={"is_unsent": True},
+        )
+
+    def adopt(self, psa: Psa, found: TicketState) -> Outcome:
+        facts = {"psa_id": found.id, "number": found.number, "url": found.url, "is_closed": found.is_closed}
+        if self.step != "close" or found.is_closed:
+            return outcomes.done(f"Ticket {found.number} was found by our key and adopted.", **facts)
+        outcome = self.write(psa, closing(self.wanted, found.id))
+        outcome.facts = {**facts, **outcome.facts}
+        return outcome
+
+    # --- The ticket is known ------------------------------------------------------------------------------------
+
+    def look(self, psa: Psa) -> Outcome:
+        """The condition fails again while its ticket is open with us: is it, at the PSA?"""
+        try:
+            state = psa.ticket(self.ticket.psa_id)
+        except NotFound:
+            return self.again_with_new("The ticket was deleted in the PSA; a new one is opened.")
+        if state.is_closed:
+            return self.again_with_new(f"Ticket {state.number} was closed in the PSA; a new one is opened.")
+        return outcomes.skipped("folded", f"Ticket {state.number} is open already.")
+
+    def again_with_new(self, text: str) -> Outcome:
+        return Outcome(
+            status=Status.WAITING, reason="ticket_gone", text=text, again_in=0, facts={"is_gone": True}
+        )
+
+    def write(self, psa: Psa, wanted: WantedTicket) -> Outcome:
+        try:
+            plan = psa.plan_ticket(wanted)
+        except NotFound:
+            return outcomes.skipped("ticket_gone", "The ticket is no longer in the PSA.", is_closed=True)
+        chaos.point("planned")
+        if not plan.items:
+            return outcomes.skipped("already_closed", "The ticket is closed already.", plan=plan, is_closed=True)
+        if not self.writes:
+            return outcomes.skipped("observe", "Observe mode: planned, not written.", plan=plan, is_unsent=True)
+        try:
+            chaos.point("before-send")
+            applied = psa.apply(plan)
+            chaos.point("after-send")
+        except PsaError as error:
+            outcome = self.failed(error)
+            outcome.plan = plan
+            return outcome
+        return self.succeeded(applied.items[-1], plan=plan)
+
+    def failed(self, error: PsaError) -> Outcome:
+        if self.step == "create" and not self.ticket.psa_id:
+            if error.outcome_unknown:
+                return outcomes.unknown(error, again_in=settings.SEARCH_DELAYS[0], is_sent=True)
+            outcome = outcomes.of_error(error, attempts=self.delivery.attempts)
+            outcome.facts["is_unsent"] = True
+            return outcome
+        if isinstance(error, NotFound):
+            return outcomes.skipped("ticket_gone", "The ticket is no longer in the PSA.", is_closed=True)
+        return outcomes.of_error(error, attempts=self.delivery.attempts)
+
+    def succeeded(self, item: AppliedItem, **more: object) -> Outcome:
+        number = str(item.answer.get("number") or self.ticket.number or item.record_id)
+        if self.step == "close":
+            return outcomes.done(f"Ticket {number} is closed.", is_closed=True, **more)  # type: ignore[arg-type]
+        facts = {"psa_id": item.record_id, "number": number, "url": str(item.answer.get("url", ""))}
+        return outcomes.done(f"Ticket {number} is open.", is_closed=False, **facts, **more)  # type: ignore[arg-type]
+
+
+def closing(wanted: WantedTicket, psa_id: str) -> WantedTicket:
+    values = {**vars(wanted), "known_id": psa_id, "state": "closed"}
+    return WantedTicket(**values)
+
+
+class Tickets:
+    """The dispatcher's handler for the action *open a ticket*."""
+
+    # --- Before: facts, in bulk, and the intent -----------------------------------------------------------------
+
+    def prepare(self, deliveries: Sequence[Delivery]) -> list[Task | tuple[Delivery, Outcome]]:
+        """About seven queries a batch, whatever its size."""
+        facts = facts_of(deliveries)
+        circumstances = Circumstances.of(facts)
+        answers: list[Task | tuple[Delivery, Outcome]] = []
+        for fact in facts:
+            answer = decide(fact, circumstances)
+            answers.append((fact.delivery, answer) if isinstance(answer, Outcome) else answer)
+        circumstances.store_intents()
+        known = {fact.delivery.pk for fact in facts}
+        gone = outcomes.skipped("condition_gone", "The condition no longer exists.")
+        answers.extend((delivery, gone) for delivery in deliveries if delivery.pk not in known)
+        return answers
+
+    # --- After: what came of it, in bulk ------------------------------------------------------------------------
+
+    def record(self, results: Sequence[tuple[Delivery, Outcome]]) -> None:
+        tickets = open_tickets({condition_of(delivery) for delivery, outcome in results if outcome.facts})
+        changed = []
+        for delivery, outcome in results:
+            ticket = tickets.get(condition_of(delivery))
+            if ticket is not None and outcome.facts:
+                note(ticket, outcome)
+                changed.append(ticket)
+        database.save_all(
+            changed, ["state", "psa_id", "number", "url", "opened_at", "closed_at", "sent_at", "misses"]
+        )
+
+
+def note(ticket: Ticket, outcome: Outcome) -> None:
+    """What an attempt learned, on the ticket's row."""
+    facts, now = outcome.facts, clock.now()
+    ticket.misses = facts.get("misses", 0)
+    if facts.get("is_unsent"):
+        ticket.sent_at = None
+    if facts.get("is_sent"):
+        ticket.sent_at = now
+    if psa_id := facts.get("psa_id"):
+        ticket.psa_id, ticket.number, ticket.url = psa_id, facts["number"], facts["url"]
+        ticket.state, ticket.opened_at = Ticket.State.OPEN, ticket.opened_at or now
+    if facts.get("is_closed"):
+        ticket.state, ticket.closed_at = Ticket.State.CLOSED, now
+    if facts.get("is_gone"):
+        ticket.state, ticket.closed_at = Ticket.State.GONE, now
+
+
+def condition_of(delivery: Delivery) -> uuid.UUID:
+    return uuid.UUID(delivery.subject.removeprefix("ticket:"))
+
+
+def open_tickets(condition_ids: set[uuid.UUID]) -> dict[uuid.UUID, Ticket]:
+    rows = Ticket.objects.filter(condition__in=condition_ids, closed_at=None)
+    return {row.condition_id: row for row in rows}
+
+
+def facts_of(deliveries: Sequence[Delivery]) -> list[Facts]:
+    by_condition = {condition_of(delivery): delivery for delivery in deliveries}
+    conditions = Condition.objects.filter(pk__in=by_condition).select_related("client", "account")
+    tickets = open_tickets(set(by_condition))
+    return [Facts(by_condition[row.pk], row, tickets.get(row.pk)) for row in conditions]
+
+
+class Circumstances:
+    """Everything around a batch's tickets, looked up once: connection, companies, settings, modes, opening events."""
+
+    def __init__(self) -> None:
+        self.companies: dict[tuple[uuid.UUID, uuid.UUID], str] = {}
+        self.settings: dict[uuid.UUID, SettingsOf] = {}
+        self.events: dict[uuid.UUID, Event] = {}
+        self.generations: dict[uuid.UUID, int] = {}
+        self.credentials: Credentials | None = None
+        self.new: list[Ticket] = []
+        self.touched: list[Ticket] = []
+
+    @classmethod
+    def of(cls, facts: Sequence[Facts]) -> Circumstances:
+        """All facts are of one lane, hence of one connection and one partner."""
+        self = cls()
+        if not facts:
+            return self
+        self.credentials = facts[0].delivery.lane.credentials
+        clients = {fact.condition.client_id for fact in facts}
+        self.companies = companies.links_of(clients, [self.credentials.pk])
+        self.settings = {self.credentials.partner_id: SettingsOf.of(self.credentials.partner_id)}
+        opening = [fact for fact in facts if fact.is_wanted and not (fact.ticket and fact.ticket.psa_id)]
+        self.events = Event.objects.in_bulk([fact.condition.opened_by for fact in opening])
+        fresh = [fact.condition.pk for fact in opening if fact.ticket is None]
+        for condition, generation in Ticket.objects.filter(condition__in=fresh).values_list(
+            "condition_id", "generation"
+        ):
+            self.generations[condition] = max(generation, self.generations.get(condition, 0))
+        return self
+
+    def new_ticket(self, condition: Condition) -> Ticket:
+        """The intent to open a ticket, stored before anything is sent. One open ticket a condition: the database says."""
+        generation = self.generations.get(condition.pk, 0) + 1
+        ticket = Ticket(
+            partner_id=condition.partner_id,
+            condition=condition,
+            credentials=self.credentials,
+            generation=generation,
+            external_ref=f"{settings.INSTALLATION}:{condition.pk.hex}:{generation}",
+            summary=condition.summary,
+            sent_at=clock.now(),
+        )
+        self.new.append(ticket)
+        return ticket
+
+    def store_intents(self) -> None:
+        Ticket.objects.bulk_create(self.new)
+        database.save_all(self.touched, ["sent_at", "misses", "state", "closed_at"])
+
+
+def decide(fact: Facts, around: Circumstances) -> Outcome | TicketTask:
+    """What this attempt has to do, or why nothing."""
+    if not fact.is_wanted:
+        return decide_closing(fact, around)
+    client, credentials = fact.condition.client, around.credentials
+    company = around.companies.get((client.pk, credentials.pk))
+    if company is None:
+        return outcomes.held(
+            "no_company", f"{client.name} is not mapped to a PSA company. Map it; the ticket is then opened."
+        )
+    if not company:
+        return outcomes.skipped("client_skipped", f"{client.name} is mapped to “skip”.")
+    if fact.ticket is not None and fact.ticket.credentials_id != credentials.pk:
+        return elsewhere(fact.ticket)
+    if fact.ticket is not None and fact.ticket.psa_id:
+        return task_for(fact, around, company, fact.ticket, step="look", search=False)
+    return decide_opening(fact, around, company)
+
+
+def elsewhere(ticket: Ticket) -> Outcome:
+    """The client has moved to another PSA connection since its ticket was opened."""
+    return outcomes.held(
+        "other_connection",
+        f"Ticket {ticket.number or ticket.external_ref} was opened over another PSA connection; close it there by hand.",
+    )
+
+
+def decide_opening(fact: Facts, around: Circumstances, company: str) -> TicketTask:
+    ticket = fact.ticket
+    is_maybe_there = ticket is not None and ticket.sent_at is not None
+    if ticket is None:
+        ticket = around.new_ticket(fact.condition)
+    elif not is_maybe_there:
+        ticket.sent_at, ticket.misses = clock.now(), 0
+        around.touched.append(ticket)
+    search = is_maybe_there or fact.delivery.search_first
+    task = task_for(fact, around, company, ticket, step="create", search=search)
+    if not is_maybe_there:
+        task.misses_needed = 1
+    return task
+
+
+def decide_closing(fact: Facts, around: Circumstances) -> Outcome | TicketTask:
+    ticket = fact.ticket
+    if ticket is None:
+        return outcomes.skipped("nothing_to_close", "There is no open ticket for this condition.")
+    if not ticket.psa_id and ticket.sent_at is None:
+        ticket.state, ticket.closed_at = Ticket.State.GONE, clock.now()
+        around.touched.append(ticket)
+        return outcomes.skipped("recovered_first", "All was well again before a ticket had to be opened.")
+    if ticket.credentials_id != around.credentials.pk:
+        return elsewhere(ticket)
+    settings_of = around.settings[ticket.partner_id]
+    if not settings_of.value("automatic_closure", fact.condition.client).value:
+        return outcomes.skipped("closure_off", "Automatic ticket closure is off; the ticket stays open.")
+    company = around.companies.get((fact.condition.client_id, ticket.credentials_id), "")
+    return task_for(fact, around, company, ticket, step="close", search=not ticket.psa_id)
+
+
+def task_for(
+    fact: Facts, around: Circumstances, company: str, ticket: Ticket, *, step: Step, search: bool
+) -> TicketTask:
+    settings_of = around.settings[ticket.partner_id]
+    mode = inheritance.mode_of(fact.condition.client, "tickets", settings_of.tree)
+    return TicketTask(
+        delivery=fact.delivery,
+        ticket=ticket,
+        wanted=wanted_ticket(fact, around, company, ticket, step),
+        step=step,
+        search=search,
+        writes=mode.value != "observe",
+    )
+
+
+def wanted_ticket(
+    fact: Facts, around: Circumstances, company: str, ticket: Ticket, step: Step
+) -> WantedTicket:
+    condition = fact.condition
+    settings_of = around.settings[ticket.partner_id]
+
+    def chosen(name: str) -> str | None:
+        return settings_of.psa_id(name, condition.client, around.credentials)
+
+    return WantedTicket(
+        external_ref=ticket.external_ref,
+        state="closed" if step == "close" else "open",
+        company_id=company,
+        summary=condition.summary,
+        description=description(condition, around.events.get(condition.opened_by)),
+        known_id=ticket.psa_id or None,
+        board_id=chosen("board"),
+        status_id=chosen("new_status"),
+        closing_status_id=chosen("closing_status"),
+        type_id=chosen("type"),
+        subtype_id=chosen("subtype"),
+        priority_id=chosen("priority"),
+        source_id=chosen("source"),
+    )
+
+
+def description(condition: Condition, event: Event | None) -> str:
+    """The ticket's first text: what the technician needs, and the way back to the event."""
+    lines = [f"Client: {condition.client.name} ({condition.client.managed_id})"]
+    if condition.account is not None:
+        lines.append(f"Account: {condition.account}")
+    if event is not None:
+        lines += [
+            f"Event: {event.type}, {event.severity}, {event.occurred_at:%Y-%m-%d %H:%M} UTC, from {event.source}",
+            f"Event log: {settings.PORTAL_URL}/events/{event.pk}",
+        ]
+        if event.details:
+            lines += ["", event.details]
+    return "\n".join(lines)
+
+
+# --- The sweep -----------------------------------------------------------------------------------------------------
+
+
+def sweep(credentials: Credentials) -> int:
+    """Adopt tickets that carry our key but that we do not know (a lost answer, a restored backup); close doubles.
+
+    Returns how many tickets were put right.
+    """
+    with connections.psa_for(credentials) as psa:
+        found = psa.recent_tickets(f"{settings.INSTALLATION}:", since=clock.now() - SWEPT)
+        first: dict[str, TicketState] = {}
+        righted = 0
+        for state in found:
+            if state.external_ref in first:
+                righted += close_double(psa, first[state.external_ref], state)
+            first.setdefault(state.external_ref, state)
+    return righted + sum(adopt_orphan(state) for state in first.values())
+
+
+def close_double(psa: Psa, kept: TicketState, double: TicketState) -> int:
+    """Two tickets carry one key: the newer is closed with a note that names the older."""
+    if double.is_closed:
+        return 0
+    logger.error("Tickets %s and %s carry one key; the newer is closed", kept.number, double.number)
+    wanted = WantedTicket(
+        external_ref=double.external_ref,
+        state="closed",
+        company_id=double.company_id or "",
+        summary=double.summary,
+        known_id=double.id,
+        note=f"Closed by PSA Portal: ticket {kept.number} is about the same problem.",
+    )
+    psa.apply(psa.plan_ticket(wanted))
+    return 1
+
+
+def adopt_orphan(state: TicketState) -> int:
+    """Give a ticket row the PSA ticket that was opened for it; then let its condition be looked at again."""
+    ticket = Ticket.objects.filter(external_ref=state.external_ref, psa_id="").first()
+    if ticket is None:
+        return 0
+    adopted = Ticket.objects.filter(pk=ticket.pk, psa_id="").update(
+        psa_id=state.id, number=state.number, url=state.url, state=Ticket.State.OPEN, opened_at=clock.now()
+    )
+    if adopted:
+        newest = Delivery.objects.filter(subject=f"ticket:{ticket.condition_id}").order_by("-id")[:1]
+        eventlog.reprocess(Delivery.objects.filter(pk__in=newest.values("pk")))
+    return adopted
+
+

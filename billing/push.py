@@ -1,0 +1,286 @@
+"""Make the agreement in the PSA say what the client used (asked by the dispatcher and by previews).
+
+wanted (usage x cross-reference x aggregation x rounding) -> plan -> guards -> stored run -> apply. The run is stored with
+before and after of every line before anything is written; it is the unit of undo.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from decimal import Decimal
+
+from django.db import transaction
+
+from billing import quantities, synchronize, usage
+from billing.crossreferences import CrossReferences
+from billing.models import AgreementLink, CrossReference, PushItem, PushRun, Service
+from integrations import companies, outcomes
+from integrations.dispatcher import Task
+from integrations.models import Credentials, Delivery
+from integrations.outcomes import Outcome
+from integrations.psa.errors import PsaError
+from integrations.psa.plan import AppliedItem, Plan
+from integrations.psa.port import Psa
+from integrations.psa.wanted import WantedLine, WantedLines
+from portal import chaos, clock, inheritance
+from portal.models import Client
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Withheld:
+    """A service that is not pushed, and why: a stable reason and a sentence."""
+
+    service: Service
+    reason: str
+    text: str
+
+
+@dataclass
+class Wanted:
+    """What one client's agreements should say, and what is withheld."""
+
+    agreements: list[WantedLines] = field(default_factory=list)
+    withheld: list[Withheld] = field(default_factory=list)
+    services: dict[str, Service] = field(default_factory=dict)
+
+
+@dataclass
+class Pushed:
+    """What the runs of one synchronization did, in numbers for the sentence on the delivery."""
+
+    written: int = 0
+    unchanged: int = 0
+    held: int = 0
+    plans: list[Plan] = field(default_factory=list)
+
+
+def wanted_for(client: Client, credentials: Credentials, company_id: str, *, today: date) -> Wanted:
+    """The lines that should be there. Unknown is not zero: without fresh usage a service is withheld."""
+    references = CrossReferences.of(client.partner_id).for_client(client)
+    links = agreement_links(client, credentials)
+    days = usage.days_of(client, [row.service_id for row in references], today=today)
+    wanted = Wanted()
+    lines: dict[object, tuple[AgreementLink, list[WantedLine]]] = {}
+    for row in references:
+        withheld = why_withheld(row, links, days.get(row.service_id, []), today)
+        if withheld is not None:
+            wanted.withheld.append(withheld)
+            continue
+        link = links.get(row.service_id) or links[None]
+        wanted.services[row.service.key] = row.service
+        line = wanted_line(row, link, client, days[row.service_id])
+        lines.setdefault(link.agreement_id, (link, []))[1].append(line)
+    wanted.agreements = [
+        WantedLines(
+            agreement_id=link.agreement.psa_id,
+            agreement_name=link.agreement.name,
+            company_id=company_id,
+            lines=tuple(rows),
+        )
+        for link, rows in lines.values()
+    ]
+    return wanted
+
+
+def agreement_links(client: Client, credentials: Credentials) -> dict[object, AgreementLink]:
+    rows = AgreementLink.objects.filter(client=client, credentials=credentials).select_related("agreement")
+    return {row.service_id: row for row in rows}
+
+
+def why_withheld(
+    row: CrossReference, links: dict[object, AgreementLink], days: Sequence[usage.Day], today: date
+) -> Withheld | None:
+    """The first reason not to push a service; None when it may go."""
+    service = row.service
+    if not row.is_billed:
+        return Withheld(service, "unticked", "Not billed (unticked).")
+    if row.product is None:
+        return Withheld(service, "no_product", "No PSA product is chosen in the cross-reference.")
+    if row.product.vanished_at is not None:
+        return Withheld(service, "product_gone", f"Product {row.product.name} is no longer in the PSA.")
+    if row.service_id not in links and None not in links:
+        return Withheld(service, "no_agreement", "No agreement is chosen for this service.")
+    if not days:
+        return Withheld(service, "no_usage", "No usage was ever measured lately; nothing is pushed instead of 0.")
+    if not usage.is_fresh(days, today):
+        return Withheld(
+            service, "stale", f"The newest usage is of {days[-1].on:%Y-%m-%d}; a stale number is not pushed."
+        )
+    return None
+
+
+def wanted_line(
+    row: CrossReference, link: AgreementLink, client: Client, days: Sequence[usage.Day]
+) -> WantedLine:
+    quantity = quantities.quantity_of(row.service, days)
+    return WantedLine(
+        key=row.service.key,
+        product_id=row.product.psa_id,
+        product_name=row.product.name,
+        quantity=quantity,
+        serial_number=client.managed_id,
+        invoice_description=(
+            invoice_description(row.service, client, days, quantity) if row.updates_description else None
+        ),
+        create_if_missing=link.creates_lines,
+    )
+
+
+def invoice_description(
+    service: Service, client: Client, days: Sequence[usage.Day], quantity: Decimal
+) -> str:
+    """The text of the invoice line: what was counted, when, and each account's share."""
+    newest = days[-1].on
+    lines = [f"{service.name}: {plain(quantity)} {service.unit} ({service.get_aggregation_display()}, {newest})"]
+    lines += [f"{key}: {plain(share)} {service.unit}" for key, share in usage.accounts_on(client, service.pk, newest)]
+    return "\n".join(lines)
+
+
+def plain(number: Decimal) -> str:
+    """A number without trailing zeros and without exponent."""
+    text = f"{number:f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+# --- The dispatcher's handler ---------------------------------------------------------------------------------------
+
+
+class Pushes:
+    """The dispatcher's handler for the action *synchronize*. Rare and slow, so each task looks up its own facts."""
+
+    def prepare(self, deliveries: Sequence[Delivery]) -> list[Task | tuple[Delivery, Outcome]]:
+        tasks: list[Task | tuple[Delivery, Outcome]] = []
+        for delivery in deliveries:
+            tasks.append(PushTask(delivery, delivery.lane.credentials))
+        return tasks
+
+    def record(self, results: Sequence[tuple[Delivery, Outcome]]) -> None:
+        for delivery, outcome in results:
+            if outcome.facts.get("is_success"):
+                synchronize.succeeded(delivery.client)
+
+
+@dataclass
+class PushTask:
+    """One synchronization of one client."""
+
+    delivery: Delivery
+    credentials: Credentials
+
+    def run(self, psa: Psa) -> Outcome:
+        """Uses the database between calls, never around one."""
+        client = Client.objects.select_related("partner").get(pk=self.delivery.client_id)
+        company = companies.links_of([client.pk], [self.credentials.pk]).get((client.pk, self.credentials.pk))
+        if company is None:
+            return outcomes.held("no_company", f"{client.name} is not mapped to a PSA company. Map it first.")
+        if not company:
+            return outcomes.skipped("client_skipped", f"{client.name} is mapped to “skip”.")
+        mode = inheritance.mode_of(client, "billing", inheritance.Tree.of(client.partner_id)).value
+        wanted = wanted_for(client, self.credentials, company, today=usage.today_for(client))
+        if not wanted.agreements:
+            return nothing_to_push(wanted)
+        return self.push(psa, client, wanted, writes=mode != "observe")
+
+    def push(self, psa: Psa, client: Client, wanted: Wanted, *, writes: bool) -> Outcome:
+        pushed = Pushed(held=len(wanted.withheld))
+        for lines in wanted.agreements:
+            plan = psa.plan_lines(lines)
+            chaos.point("planned")
+            run = remember(client, self, lines, plan, wanted, observed=not writes)
+            pushed.plans.append(plan)
+            if writes:
+                carry_out(psa, run, plan)
+            pushed.written += len(plan.items)
+            pushed.unchanged += len(plan.unchanged)
+            pushed.held += len(plan.findings)
+        if not writes:
+            return outcomes.skipped("observe", f"Observe mode: {sentence(pushed)}.", plan=pushed.plans[0])
+        return outcomes.done(f"{sentence(pushed)}.", plan=pushed.plans[0], is_success=True)
+
+
+def nothing_to_push(wanted: Wanted) -> Outcome:
+    """No line may be written; the reasons are told one by one."""
+    if not wanted.withheld:
+        return outcomes.skipped("nothing_billable", "No service of this client has a cross-reference.")
+    reasons = "; ".join(f"{row.service.name}: {row.text}" for row in wanted.withheld)
+    if all(row.reason == "no_agreement" for row in wanted.withheld):
+        return outcomes.held("no_agreement", reasons)
+    return outcomes.skipped("nothing_billable", reasons)
+
+
+def sentence(pushed: Pushed) -> str:
+    return f"{pushed.written} lines written, {pushed.unchanged} unchanged, {pushed.held} not pushed"
+
+
+def remember(
+    client: Client, task: PushTask, lines: WantedLines, plan: Plan, wanted: Wanted, *, observed: bool
+) -> PushRun:
+    """Store the run, with before and after, before anything is written."""
+    with transaction.atomic():
+        run = PushRun.objects.create(
+            partner_id=client.partner_id,
+            client=client,
+            delivery=task.delivery,
+            credentials=task.credentials,
+            agreement_id=lines.agreement_id,
+            agreement_name=lines.agreement_name,
+            state=PushRun.State.OBSERVED if observed else PushRun.State.PLANNED,
+            plan=plan.as_json(),
+            digest=plan.digest,
+        )
+        PushItem.objects.bulk_create(items_of(run, lines, plan, wanted))
+    return run
+
+
+def items_of(run: PushRun, lines: WantedLines, plan: Plan, wanted: Wanted) -> list[PushItem]:
+    planned = {item.key: item for item in plan.items}
+    findings = {finding.key: finding for finding in plan.findings}
+    rows = []
+    for line in lines.lines:
+        item, finding = planned.get(line.key), findings.get(line.key)
+        row = PushItem(partner_id=run.partner_id, run=run, service=wanted.services[line.key])
+        if item is not None:
+            row.line_id, row.before, row.after = item.record_id or "", dict(item.before), dict(item.after)
+            row.text = item.reason
+        elif finding is not None:
+            row.state, row.text = PushItem.State.HELD, f"{finding.text} {finding.advice}".strip()
+        else:
+            row.state = PushItem.State.UNCHANGED
+        rows.append(row)
+    withheld = [
+        PushItem(
+            partner_id=run.partner_id, run=run, service=row.service, state=PushItem.State.HELD, text=row.text
+        )
+        for row in wanted.withheld
+    ]
+    return [*rows, *withheld]
+
+
+def carry_out(psa: Psa, run: PushRun, plan: Plan) -> None:
+    """Write, then note item by item what was done, also when it ended half way; the error goes on to the lane."""
+    try:
+        applied = psa.apply(plan).items if plan.items else ()
+    except PsaError as error:
+        note(run, error.applied, error=error)
+        raise
+    note(run, applied)
+
+
+def note(run: PushRun, applied: Sequence[AppliedItem], error: PsaError | None = None) -> None:
+    done = {item.key: item for item in applied}
+    for row in run.items.filter(state=PushItem.State.PLANNED).select_related("service"):
+        item = done.get(row.service.key)
+        if item is not None:
+            row.state, row.line_id = PushItem.State.DONE, item.record_id
+        elif error is not None:
+            row.state, row.text = PushItem.State.FAILED, error.text
+        row.save(update_fields=["state", "line_id", "text"])
+    run.state = PushRun.State.DONE if error is None else PushRun.State.PARTLY if done else PushRun.State.FAILED
+    run.error_text = error.text if error else ""
+    run.finished_at = clock.now()
+    run.save(update_fields=["state", "error_text", "finished_at"])

@@ -1,0 +1,137 @@
+"""When is a client synchronized (asked by usage, notifications, push days and "Synchronize now").
+
+Within 60 s of a cause, at most once in 12 h; only a success starts the 12 h. At most one synchronization of a client
+waits at a time, and it will push what is true when it runs.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable, Sequence
+from datetime import timedelta
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import Q
+
+from billing.models import SynchronizeWindow
+from integrations import effective, eventlog, wake
+from integrations.models import Action, Delivery, Event, Status
+from integrations.models.eventlog import EventAction, Severity
+from portal import clock, database
+from portal.models import Client, User
+
+CAUSES = {
+    "usage": "New usage was received.",
+    "push_day": "Push day has come.",
+    "button": "Somebody pressed Synchronize.",
+}
+
+
+def subject_of(client_id: uuid.UUID | None) -> str:
+    return f"sync:{client_id}"
+
+
+def put_into_window(deliveries: Sequence[Delivery]) -> None:
+    """Set when each may run: now, or when the client's 12 h are over."""
+    if not deliveries:
+        return
+    rows = SynchronizeWindow.objects.filter(client__in={row.client_id for row in deliveries})
+    next_at = dict(rows.values_list("client_id", "next_at"))
+    for row in deliveries:
+        moment = next_at.get(row.client_id)
+        if moment is not None and moment > row.due_at:
+            row.due_at, row.reason = moment, "synchronize_window"
+
+
+def request(client: Client, *, cause: str, by: User | None = None, at_once: bool = False) -> Delivery | None:
+    """Ask for one client; see `request_many`."""
+    found = request_many([client], cause=cause, by=by, at_once=at_once)
+    return found[0] if found else None
+
+
+def request_many(
+    clients: Iterable[Client], *, cause: str, by: User | None = None, at_once: bool = False
+) -> list[Delivery]:
+    """The portal notices a cause: one event and one delivery a client, unless one waits already.
+
+    `at_once` is for people who press the button: the 12 h window does not hold them.
+    """
+    now = clock.now()
+    clients = list(clients)
+    with transaction.atomic():
+        if at_once:
+            hurry(clients)
+        waiting = waiting_clients(clients)
+        rows = [order(client, cause, by) for client in clients if client.pk not in waiting]
+        lanes = effective.lanes_of([row.client for row in rows])
+        for row in rows:
+            row.lane = lanes[row.client_id]
+            if row.lane is None:
+                row.status, row.reason = Status.HELD, "no_psa"
+                row.outcome = "No PSA connection is configured for this client."
+        if not at_once:
+            put_into_window(rows)
+        stored = eventlog.deliver(rows)
+        events = [row.event for row in rows if row.pk in stored]
+        for event in events:
+            event.received_at = event.occurred_at = now
+        database.insert_new(events)
+    return [row for row in rows if row.pk in stored]
+
+
+def hurry(clients: Sequence[Client]) -> None:
+    """What waits for the end of a window goes now."""
+    subjects = [subject_of(client.pk) for client in clients]
+    rows = Delivery.objects.filter(subject__in=subjects, status=Status.WAITING, due_at__gt=clock.now())
+    if rows.update(due_at=clock.now(), reason=""):
+        wake.ring()
+
+
+HELD_FOR_SETUP = ("no_psa", "no_company", "no_agreement")
+"""Reasons that end when somebody completes the set-up; such a delivery then goes out by itself."""
+
+
+def waiting_clients(clients: Sequence[Client]) -> set[uuid.UUID]:
+    subjects = [subject_of(client.pk) for client in clients]
+    waiting = Q(status=Status.WAITING) | Q(status=Status.HELD, reason__in=HELD_FOR_SETUP)
+    return set(Delivery.objects.filter(waiting, subject__in=subjects).values_list("client_id", flat=True))
+
+
+def order(client: Client, cause: str, by: User | None) -> Delivery:
+    event = Event(
+        partner_id=client.partner_id,
+        client=client,
+        scope=client.partner_id,
+        source="portal",
+        source_id=str(clock.new_id()),
+        body_hash="",
+        type=f"portal.{cause}",
+        severity=Severity.INFO,
+        action=EventAction.NONE,
+        client_reference=str(client.number),
+        summary=CAUSES[cause] + (f" ({by.email})" if by else ""),
+        occurred_at=clock.now(),
+        trace=[{"step": "delivery", "text": "Synchronization was asked for."}],
+    )
+    return Delivery(
+        partner_id=client.partner_id,
+        event=event,
+        client=client,
+        action=Action.SYNCHRONIZE,
+        subject=subject_of(client.pk),
+        notification_name=cause.replace("_", " "),
+    )
+
+
+def succeeded(client: Client) -> None:
+    """Starts the client's 12 h."""
+    now = clock.now()
+    SynchronizeWindow.objects.update_or_create(
+        client=client,
+        defaults={
+            "partner_id": client.partner_id,
+            "last_success_at": now,
+            "next_at": now + timedelta(seconds=settings.SYNCHRONIZE_WINDOW),
+        },
+    )

@@ -1,0 +1,155 @@
+"""`/api/v1/deliveries`: what PSAs were told, and telling it again."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+from django.http import Http404
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from integrations import eventlog
+from integrations.models import Delivery, Status
+from portal import rest
+from portal.rest import Problem, actor_of
+
+MOST_AT_ONCE = 1000
+
+
+class DeliveryOut(serializers.ModelSerializer[Delivery]):
+    """One thing a PSA was, or is to be, told."""
+
+    event = serializers.UUIDField(source="event_id")
+    client = serializers.UUIDField(source="client_id")
+    notification = serializers.CharField(source="notification_name")
+    plan = serializers.JSONField(allow_null=True)
+    exchanges = serializers.ListField(child=serializers.DictField())
+
+    class Meta:
+        model = Delivery
+        fields: ClassVar[Sequence[str]] = (
+            "id",
+            "event",
+            "client",
+            "action",
+            "notification",
+            "status",
+            "reason",
+            "outcome",
+            "error_kind",
+            "error_text",
+            "advice",
+            "attempts",
+            "created_at",
+            "due_at",
+            "started_at",
+            "finished_at",
+            "milliseconds",
+            "plan",
+            "exchanges",
+        )
+
+
+class ReprocessIn(serializers.Serializer[Any]):
+    """Which deliveries: by id, by event, or all of a client with a status."""
+
+    ids = serializers.ListField(child=serializers.UUIDField(), required=False, max_length=MOST_AT_ONCE)
+    event = serializers.UUIDField(required=False)
+    status = serializers.ChoiceField(choices=["failed", "held", "skipped", "done"], required=False)
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if not attrs:
+            raise serializers.ValidationError("Say which deliveries: “ids”, “event” or “status”.")
+        return attrs
+
+
+class ReprocessOut(serializers.Serializer[Any]):
+    reprocessing = serializers.IntegerField(help_text="How many will be tried again.")
+
+
+class Deliveries(APIView):
+    """List deliveries."""
+
+    scopes: ClassVar[dict[str, str]] = {"GET": "events:read"}
+
+    @extend_schema(
+        operation_id="deliveries_list",
+        parameters=[
+            OpenApiParameter("event", OpenApiTypes.UUID),
+            OpenApiParameter("status", OpenApiTypes.STR, enum=Status.values),
+        ],
+        responses=DeliveryOut(many=True),
+    )
+    def get(self, request: Request) -> Response:
+        """Newest first, in cursor pages."""
+        rows = Delivery.objects.visible_to(actor_of(request)).order_by("-id")
+        if event := request.query_params.get("event"):
+            rows = rows.filter(event=uuid_of(event, "event"))
+        if status := request.query_params.get("status"):
+            if status not in Status.values:
+                raise Problem(400, "unknown_value", f"“status” must be one of {', '.join(Status.values)}.")
+            rows = rows.filter(status=status)
+        pages = rest.NewestFirst()
+        page = pages.paginate_queryset(rows, request, view=self)
+        return pages.get_paginated_response(DeliveryOut(page, many=True).data)
+
+
+class OneDelivery(APIView):
+    """One delivery."""
+
+    scopes: ClassVar[dict[str, str]] = {"GET": "events:read"}
+
+    @extend_schema(operation_id="deliveries_read", responses=DeliveryOut)
+    def get(self, request: Request, pk: uuid.UUID) -> Response:
+        row = Delivery.objects.visible_to(actor_of(request)).filter(pk=pk).first()
+        if row is None:
+            raise Http404
+        return Response(DeliveryOut(row).data)
+
+
+class ReprocessOne(APIView):
+    """Try one delivery again."""
+
+    scopes: ClassVar[dict[str, str]] = {"POST": "deliveries:write"}
+
+    @extend_schema(operation_id="deliveries_reprocess_one", request=None, responses={202: ReprocessOut})
+    def post(self, request: Request, pk: uuid.UUID) -> Response:
+        """Never opens a second ticket; ignores the 12 h window."""
+        rows = Delivery.objects.visible_to(actor_of(request)).filter(pk=pk)
+        if not rows.exists():
+            raise Http404
+        return Response({"reprocessing": eventlog.reprocess(rows)}, status=202)
+
+
+class ReprocessMany(APIView):
+    """Try several deliveries again."""
+
+    scopes: ClassVar[dict[str, str]] = {"POST": "deliveries:write"}
+
+    @extend_schema(operation_id="deliveries_reprocess", request=ReprocessIn, responses={202: ReprocessOut})
+    def post(self, request: Request) -> Response:
+        """Those that are yours among the named ones; more than 500 go through the worker."""
+        wanted = ReprocessIn(data=request.data)
+        wanted.is_valid(raise_exception=True)
+        rows = Delivery.objects.visible_to(actor_of(request))
+        asked = wanted.validated_data
+        if "ids" in asked:
+            rows = rows.filter(pk__in=asked["ids"])
+        if "event" in asked:
+            rows = rows.filter(event=asked["event"])
+        if "status" in asked:
+            rows = rows.filter(status=asked["status"])
+        return Response({"reprocessing": eventlog.reprocess_many(rows)}, status=202)
+
+
+def uuid_of(text: str, field: str) -> uuid.UUID:
+    try:
+        return uuid.UUID(text)
+    except ValueError as error:
+        raise Problem(400, "unknown_value", f"“{field}” must be a UUID.", field=field) from error

@@ -1,0 +1,387 @@
+"""The resident process that drains lanes (run by `manage.py dispatch`).
+
+One loop owns the database: it takes lanes, claims deliveries in batches, lets each room's handler look up the facts in
+bulk, and writes results in bulk. A pool of threads owns the network: each attempt runs there without a database, over
+the kept-alive session of its connection. So an event costs few milliseconds and a hanging PSA holds only its own slots.
+"""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+import uuid
+from collections import defaultdict
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from django.conf import settings
+from django.db import IntegrityError, OperationalError, close_old_connections, transaction
+from django.utils.module_loading import import_string
+
+from integrations import connections, lanes, outcomes, wake
+from integrations.lanes import LeaseLost
+from integrations.models import Delivery, Lane, Status
+from integrations.outcomes import Outcome
+from integrations.psa.errors import PsaError
+from integrations.psa.port import Exchange, Psa
+from portal import background, chaos, clock, database, heartbeat
+
+logger = logging.getLogger(__name__)
+RENEW_EVERY = 3.0
+IDLE_LANE = 10.0
+KEPT_EXCHANGES = 6
+
+
+class Task(Protocol):
+    """One attempt, with all facts it needs; `run` may use the network and nothing else."""
+
+    delivery: Delivery
+
+    def run(self, psa: Psa) -> Outcome: ...
+
+
+class Handler(Protocol):
+    """What a room does for one action. All calls are in the loop's thread."""
+
+    def prepare(self, deliveries: Sequence[Delivery]) -> list[Task | tuple[Delivery, Outcome]]:
+        """Inside the claim's transaction: look up the facts, store the intent. One answer a delivery."""
+
+    def record(self, results: Sequence[tuple[Delivery, Outcome]]) -> None:
+        """Inside the result's transaction: keep what came of it."""
+
+
+def handlers() -> dict[str, Handler]:
+    """The rooms above register by name (`DELIVERY_HANDLERS`), so that imports go one way only."""
+    return {action: import_string(path)() for action, path in settings.DELIVERY_HANDLERS.items()}
+
+
+@dataclass
+class HeldLane:
+    """A lane that this process holds: its slots, its width, its open session."""
+
+    pk: uuid.UUID
+    fence: int
+    connection: connections.OpenConnection
+    valid_until: float
+    width: float
+    ceiling: int
+    in_flight: int = 0
+    idle_since: float = field(default_factory=clock.monotonic)
+
+    @property
+    def free(self) -> int:
+        return max(0, int(self.width) - self.in_flight)
+
+    def check(self) -> None:
+        """Called right before each write is sent: may we still?"""
+        if clock.monotonic() > self.valid_until:
+            raise LeaseLost
+
+    def widen(self) -> None:
+        self.width = min(self.ceiling, self.width + 1 / self.width)
+
+    def narrow(self) -> None:
+        self.width = max(1.0, self.width / 2)
+
+
+class Dispatcher:
+    """Drains lanes until told to stop. Any number of them may run, on any number of hosts."""
+
+    def __init__(self) -> None:
+        self.id = uuid.uuid4()
+        self.handlers = handlers()
+        self.lanes: dict[uuid.UUID, HeldLane] = {}
+        self.results: queue.SimpleQueue[tuple[HeldLane, Delivery, Outcome | None]] = queue.SimpleQueue()
+        self.bell = threading.Event()
+        self.stopping = threading.Event()
+        self.pool = ThreadPoolExecutor(settings.DISPATCH_THREADS, thread_name_prefix="attempt")
+        self.in_flight = 0
+        self.renew_at = 0.0
+
+    # --- The loop -------------------------------------------------------------------------------------------------
+
+    def run(self) -> None:
+        """Until `stop`; then waits for what is under way, within the lease, and lets the lanes go."""
+        listener = wake.listen(self.bell.set, self.stopping)
+        while not self.stopping.is_set():
+            self.turn()
+            self.bell.wait(settings.DISPATCH_POLL)
+            self.bell.clear()
+        self.drain()
+        listener.join(2)
+
+    def stop(self) -> None:
+        self.stopping.set()
+        self.bell.set()
+
+    def turn(self) -> None:
+        """One round; a database that does not answer costs a pause, never the process."""
+        try:
+            self.record()
+            self.keep_leases()
+            while self.claim_round() and not self.stopping.is_set():
+                self.record()
+        except OperationalError:
+            logger.warning("The database did not answer; trying again", exc_info=True)
+            close_old_connections()
+            self.stopping.wait(1)
+
+    def drain(self) -> None:
+        limit = clock.monotonic() + settings.PSA_DEADLINE
+        while self.in_flight and clock.monotonic() < limit:
+            self.bell.wait(0.1)
+            self.bell.clear()
+            self.record()
+            self.keep_leases()
+        if not self.in_flight:
+            lanes.let_go(self.id, list(self.lanes))
+        self.pool.shutdown(wait=False, cancel_futures=True)
+        for lane in self.lanes.values():
+            lane.connection.close()
+
+    # --- Lanes ----------------------------------------------------------------------------------------------------
+
+    def keep_leases(self) -> None:
+        now = clock.monotonic()
+        if now < self.renew_at:
+            return
+        self.renew_at = now + min(RENEW_EVERY, settings.LANE_LEASE / 4)
+        heartbeat.beat("dispatcher", lanes=len(self.lanes), in_flight=self.in_flight)
+        self.let_go_of_idle(now)
+        if self.lanes:
+            ours = lanes.renew(self.id, list(self.lanes))
+            for pk in list(self.lanes):
+                if pk in ours:
+                    self.lanes[pk].valid_until = now + settings.LANE_LEASE * 0.8
+                else:
+                    self.lanes.pop(pk)
+
+    def let_go_of_idle(self, now: float) -> None:
+        idle = [
+            pk for pk, lane in self.lanes.items() if not lane.in_flight and now - lane.idle_since > IDLE_LANE
+        ]
+        if idle:
+            lanes.let_go(self.id, idle)
+        for pk in idle:
+            self.lanes.pop(pk).connection.close()
+
+    def take_lanes(self) -> None:
+        for lane in lanes.find_free(clock.now(), most=50):
+            started = clock.monotonic()
+            if not lanes.take(lane, self.id):
+                continue
+            ceiling = lane.concurrency or settings.LANE_CONCURRENCY_CEILING
+            self.lanes[lane.pk] = HeldLane(
+                pk=lane.pk,
+                fence=lane.fence,
+                connection=connections.OpenConnection(lane.credentials, lane.facts),
+                valid_until=started + settings.LANE_LEASE * 0.8,
+                width=min(settings.LANE_CONCURRENCY, ceiling),
+                ceiling=ceiling,
+            )
+
+    # --- Claiming -------------------------------------------------------------------------------------------------
+
+    def claim_round(self) -> bool:
+        """Give every lane its turn; True when something was claimed or finished at once."""
+        self.take_lanes()
+        now = clock.now()
+        ours = Lane.objects.filter(pk__in=self.lanes).filter(lanes.open_now(now)).filter(lanes.due(now))
+        moved = False
+        for pk in ours.order_by("?").values_list("pk", flat=True) if self.lanes else ():
+            moved = self.claim(self.lanes[pk]) or moved
+        return moved
+
+    def claim(self, held: HeldLane) -> bool:
+        room = min(held.free, settings.DISPATCH_THREADS - self.in_flight)
+        if room <= 0:
+            return False
+        try:
+            with transaction.atomic():
+                lane = lanes.locked([(held.pk, held.fence)]).get(held.pk)
+                if lane is None:
+                    self.lanes.pop(held.pk)
+                    return False
+                if lane.breaker and held.in_flight:
+                    return False
+                claimed = lanes.claim(lane, room)
+                ready = self.prepare(claimed)
+        except IntegrityError:
+            logger.info("Another delivery of the same subject went first", exc_info=True)
+            return False
+        chaos.point("claimed")
+        held.connection.follow(lane.credentials)
+        for item in ready:
+            held.in_flight += 1
+            self.in_flight += 1
+            if isinstance(item, tuple):
+                self.results.put((held, *item))
+            else:
+                self.pool.submit(self.attempt, held, item)
+        if claimed:
+            held.idle_since = clock.monotonic()
+        return bool(claimed)
+
+    def prepare(self, claimed: Sequence[Delivery]) -> list[Task | tuple[Delivery, Outcome]]:
+        by_action: dict[str, list[Delivery]] = defaultdict(list)
+        for delivery in claimed:
+            by_action[delivery.action].append(delivery)
+        return [
+            item for action, rows in by_action.items() for item in self.handlers[action].prepare(rows)
+        ]
+
+    # --- Attempts (in the pool's threads) -------------------------------------------------------------------------
+
+    def attempt(self, held: HeldLane, task: Task) -> None:
+        started = clock.monotonic()
+        log: list[Exchange] = []
+        outcome: Outcome | None
+        try:
+            with held.connection.psa(before_write=held.check, on_call=log.append) as psa:
+                outcome = task.run(psa)
+        except PsaError as error:
+            outcome = outcomes.of_error(error, attempts=task.delivery.attempts)
+        except LeaseLost:
+            outcome = None
+        except Exception as error:
+            logger.exception("An attempt failed by our mistake", extra={"delivery": str(task.delivery.pk)})
+            outcome = outcomes.of_error(
+                PsaError(f"{type(error).__name__} in the portal. This is our mistake; it has been logged."),
+                attempts=task.delivery.attempts,
+            )
+        finally:
+            close_old_connections()
+        if outcome is not None:
+            outcome.exchanges = log
+            outcome.seconds = clock.monotonic() - started
+        chaos.point("answered")
+        self.results.put((held, task.delivery, outcome))
+        self.bell.set()
+
+    # --- Results --------------------------------------------------------------------------------------------------
+
+    def record(self) -> None:
+        """Write all results that have come in, in one transaction."""
+        finished: list[tuple[HeldLane, Delivery, Outcome]] = []
+        while not self.results.empty():
+            held, delivery, outcome = self.results.get()
+            held.in_flight -= 1
+            self.in_flight -= 1
+            if outcome is not None:
+                finished.append((held, delivery, outcome))
+        if not finished:
+            return
+        try:
+            with transaction.atomic():
+                self.write(finished)
+                chaos.point("before-result-commit")
+        except OperationalError:
+            for result in finished:  # writing the same result twice is harmless, forgetting it costs a search
+                self.in_flight += 1
+                result[0].in_flight += 1
+                self.results.put(result)
+            raise
+        except Exception:
+            logger.exception("Results could not be written; their lanes are left to run out and are searched")
+            self.forget({held.pk for held, _, _ in finished})
+            return
+        chaos.point("after-result-commit")
+        for held, _, outcome in finished:
+            adapt_width(held, outcome)
+
+    def forget(self, pks: set[uuid.UUID]) -> None:
+        for pk in pks & self.lanes.keys():
+            self.lanes.pop(pk)
+
+    def write(self, finished: Sequence[tuple[HeldLane, Delivery, Outcome]]) -> None:
+        ours = lanes.locked({(held.pk, held.fence) for held, _, _ in finished})
+        kept = [(delivery, outcome) for held, delivery, outcome in finished if held.pk in ours]
+        by_action: dict[str, list[tuple[Delivery, Outcome]]] = defaultdict(list)
+        for held, delivery, outcome in finished:
+            if held.pk not in ours:
+                continue
+            settle_lane(ours[held.pk], held, delivery, outcome)
+            write_down(delivery, outcome)
+            by_action[delivery.action].append((delivery, outcome))
+        for action, results in by_action.items():
+            self.handlers[action].record(results)
+        database.save_all([delivery for delivery, _ in kept], WRITTEN)
+
+
+WRITTEN = (
+    "status",
+    "reason",
+    "due_at",
+    "finished_at",
+    "outcome",
+    "error_kind",
+    "error_text",
+    "advice",
+    "plan",
+    "exchanges",
+    "milliseconds",
+    "search_first",
+    "attempts",
+)
+
+
+def write_down(delivery: Delivery, outcome: Outcome) -> None:
+    """The outcome on the delivery's row, in memory."""
+    delivery.status, delivery.reason = outcome.status, outcome.reason
+    delivery.outcome = outcome.text
+    delivery.error_kind = outcome.error.kind if outcome.error else ""
+    delivery.error_text = outcome.error.text if outcome.error else ""
+    delivery.advice = outcome.error.advice if outcome.error else ""
+    if outcome.plan is not None:
+        delivery.plan = outcome.plan.as_json()
+    kept = [*delivery.exchanges, *({"attempt": delivery.attempts, **vars(call)} for call in outcome.exchanges)]
+    delivery.exchanges = kept[-KEPT_EXCHANGES:]
+    delivery.milliseconds = int(outcome.seconds * 1000)
+    if outcome.again_in is not None:
+        delivery.due_at = outcomes.due_after(outcome.again_in)
+    else:
+        delivery.finished_at = clock.now()
+        delivery.search_first = False
+
+
+def settle_lane(lane: Lane, held: HeldLane, delivery: Delivery, outcome: Outcome) -> None:
+    """What this outcome tells about the connection. The lane's row is locked."""
+    if outcome.error is not None:
+        newly_shut = lanes.after_error(lane, delivery.action, outcome.error)
+        lane.save()
+        if is_shut_for(lane, delivery.action):
+            wait_without_limit(delivery, outcome)
+        if newly_shut:
+            background.enqueue("integrations.jobs.tell_partner", str(lane.pk))
+    elif outcome.exchanges and (lanes.after_success(lane, delivery.action) or is_stale(lane)):
+        lane.last_success_at, lane.facts = clock.now(), held.connection.learned
+        lane.save()
+
+
+def is_shut_for(lane: Lane, action: str) -> bool:
+    return bool(lane.breaker) or action in lane.blocked
+
+
+def wait_without_limit(delivery: Delivery, outcome: Outcome) -> None:
+    """The connection is down or its keys are refused: that is no failure of the delivery, which just waits."""
+    if outcome.status in {Status.WAITING, Status.FAILED}:
+        outcome.status, outcome.again_in = Status.WAITING, 0
+        delivery.attempts -= 1
+
+
+def is_stale(lane: Lane) -> bool:
+    """The last success is worth a write again (at most twice a minute)."""
+    return lane.last_success_at is None or (clock.now() - lane.last_success_at).total_seconds() > 30
+
+
+def adapt_width(held: HeldLane, outcome: Outcome) -> None:
+    """Additive increase, multiplicative decrease: PSAs publish no limit, so we feel for it."""
+    if outcome.error is not None and outcome.error.kind in {"throttled", "unreachable"}:
+        held.narrow()
+    elif outcome.exchanges:
+        held.widen()
+
+

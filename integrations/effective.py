@@ -1,0 +1,40 @@
+"""Which connection is in effect for a client (asked by intake, the event log and billing)."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable, Mapping
+
+from integrations.models import Credentials, Lane
+from integrations.models.connections import Kind
+from portal import inheritance
+from portal.models import Client
+
+
+def by_level(partner_id: uuid.UUID) -> dict[uuid.UUID, Credentials]:
+    """All credentials of a partner, by the organization or client they are configured at."""
+    rows = Credentials.objects.filter(partner_id=partner_id).select_related("lane").defer("secret")
+    return {(row.client_id or row.organization_id): row for row in rows}
+
+
+def credentials_for(
+    client: Client, tree: inheritance.Tree, rows: Mapping[uuid.UUID, Credentials]
+) -> Credentials | None:
+    """The credentials in effect for a client: the nearest level that has any, unless it says "No PSA"."""
+    row = inheritance.nearest(tree.levels_of(client), rows)
+    return None if row is None or row.kind == Kind.NONE else row
+
+
+def lanes_of(clients: Iterable[Client]) -> dict[uuid.UUID, Lane | None]:
+    """The lane of each client's connection, None where no PSA is configured. Two queries a partner."""
+    by_partner: dict[uuid.UUID, list[Client]] = {}
+    for client in clients:
+        by_partner.setdefault(client.partner_id, []).append(client)
+    found: dict[uuid.UUID, Lane | None] = {}
+    for partner_id, members in by_partner.items():
+        rows = by_level(partner_id)
+        tree = inheritance.Tree.of(partner_id) if rows else inheritance.Tree({})
+        for client in members:
+            credentials = credentials_for(client, tree, rows)
+            found[client.pk] = credentials.lane if credentials else None
+    return found

@@ -1,0 +1,107 @@
+"""What people type into this room's pages."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+
+from integrations.connections import Entered
+from integrations.eventsearch import EventFilter
+from integrations.models import Choice, Credentials, Status
+from integrations.models.connections import Kind
+from integrations.models.eventlog import Severity
+from portal.forms import PortalForm
+
+ANY = [("", "Any")]
+SKIP = "-"
+
+
+class CredentialsForm(PortalForm):
+    """How one organization or client signs in at its PSA. The private key goes in and never comes out."""
+
+    kind = forms.ChoiceField(label="Configure using", choices=Kind)
+    site_url = forms.CharField(
+        label="Site URL",
+        required=False,
+        max_length=300,
+        help_text="Where you sign in, in any form: na.myconnectwise.net, or the whole address from the browser.",
+        widget=forms.TextInput(attrs={"list": "known-sites", "autocomplete": "off", "spellcheck": "false"}),
+    )
+    login_company = forms.CharField(
+        label="Login company (MSP company ID)",
+        required=False,
+        max_length=100,
+        help_text="Your own company as you type it when you sign in at the PSA; not the ID of a client’s company record.",
+        widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false"}),
+    )
+    public_key = forms.CharField(
+        label="Public key (API key)",
+        required=False,
+        max_length=100,
+        widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false"}),
+    )
+    secret = forms.CharField(
+        label="Private key (API secret)",
+        required=False,
+        max_length=300,
+        strip=False,
+        widget=forms.PasswordInput(render_value=False, attrs={"autocomplete": "new-password"}),
+    )
+
+    def __init__(self, *args: Any, current: Credentials | None = None, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if current is not None and current.secret_fingerprint:
+            self.fields["secret"].help_text = "One is set. Leave this empty to keep it."
+        else:
+            self.fields["secret"].help_text = "The PSA shows it once, when the key is made. Keep that page open until this is saved."
+
+    def entered(self) -> Entered:
+        data = self.cleaned_data
+        return Entered(**{name: data[name] for name in ("kind", "site_url", "login_company", "public_key", "secret")})
+
+
+class EventSearchForm(PortalForm):
+    """The bar above the event log."""
+
+    q = forms.CharField(label="Quick search", required=False, max_length=200)
+    status = forms.ChoiceField(label="Notifications", required=False, choices=[*ANY, *Status.choices])
+    severity = forms.ChoiceField(label="Severity", required=False, choices=[*ANY, *Severity.choices])
+    errors = forms.BooleanField(label="Errors only", required=False)
+
+    def wanted(self) -> EventFilter:
+        """What is well-formed of it; the rest counts as not asked."""
+        self.is_valid()
+        data = self.cleaned_data
+        return EventFilter(
+            text=data.get("q", ""),
+            status=data.get("status", ""),
+            severity=data.get("severity", ""),
+            has_errors=data.get("errors", False),
+        )
+
+
+class CompanySearchForm(PortalForm):
+    q = forms.CharField(label="Find a PSA company", required=False, max_length=200)
+
+
+class CompanyForm(PortalForm):
+    """Which PSA company a client is; “skip” is a choice of its own."""
+
+    company = forms.ChoiceField(label="PSA company")
+
+    def __init__(self, *args: Any, offered: list[tuple[str, list[Choice]]], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.by_id = {choice.psa_id: choice for _, choices in offered for choice in choices}
+        groups = [(title, [(row.psa_id, company_label(row)) for row in choices]) for title, choices in offered if choices]
+        self.fields["company"].choices = [("", "Choose …"), (SKIP, "Skip this client: send nothing"), *groups]  # type: ignore[attr-defined]
+
+    def picked(self) -> tuple[str, str]:
+        """The PSA's id and name; both empty for a skip."""
+        company = self.by_id.get(self.cleaned_data["company"])
+        return (company.psa_id, company.name) if company else ("", "")
+
+
+def company_label(company: Choice) -> str:
+    identifier = company.data.get("identifier")
+    return f"{company.name} ({identifier})" if identifier else company.name

@@ -1,0 +1,144 @@
+"""How a partner signs in at a PSA, what that PSA offers, and the lane of each connection."""
+
+from __future__ import annotations
+
+
+from django.db import models
+from django.db.models import Q
+
+from portal import clock
+from portal.encryption import EncryptedJSONField
+from portal.models import Client, Organization
+from portal.tenancy import TenantModel
+
+
+class Kind(models.TextChoices):
+    """The PSAs we speak; the words of the seeds' drop-down "Configure using"."""
+
+    CONNECTWISE = "connectwise", "ConnectWise PSA"
+    NONE = "none", "No PSA"
+
+
+class Credentials(TenantModel):
+    """How one organization or one client signs in at one PSA; lower levels without credentials of their own inherit.
+
+    `secret` is `{"id": <id of this row>, "secret": <private key>}`: a token copied to another row is refused on read.
+    `version` grows with each change, so that a lane notices.
+    """
+
+    organization = models.ForeignKey(
+        Organization, null=True, blank=True, on_delete=models.CASCADE, related_name="credentials"
+    )
+    client = models.ForeignKey(Client, null=True, blank=True, on_delete=models.CASCADE, related_name="credentials")
+    kind = models.CharField("configure using", max_length=20, choices=Kind, default=Kind.CONNECTWISE)
+    site_url = models.CharField("site URL", max_length=300, blank=True)
+    login_company = models.CharField("login company (MSP company ID)", max_length=100, blank=True)
+    public_key = models.CharField("public key (API key)", max_length=100, blank=True)
+    secret = EncryptedJSONField(null=True, blank=True, editable=False)
+    secret_fingerprint = models.CharField(max_length=12, blank=True, editable=False)
+    secret_hint = models.CharField(max_length=4, blank=True, editable=False)
+    secret_set_at = models.DateTimeField(null=True, editable=False)
+    secret_set_by = models.CharField(max_length=254, blank=True, editable=False)
+    version = models.PositiveIntegerField(default=1, editable=False)
+    created_at = models.DateTimeField(default=clock.now, editable=False)
+    updated_at = models.DateTimeField(default=clock.now, editable=False)
+    test_asked_at = models.DateTimeField(null=True, editable=False)
+    tested_at = models.DateTimeField(null=True, editable=False)
+    test_passed = models.BooleanField(null=True, editable=False)
+    test_report = models.JSONField(default=list, editable=False)
+
+    class Meta:
+        verbose_name = verbose_name_plural = "PSA credentials"
+        ordering = ("created_at",)
+        constraints = (
+            models.UniqueConstraint(fields=["organization"], name="one_credentials_per_organization"),
+            models.UniqueConstraint(fields=["client"], name="one_credentials_per_client"),
+            models.CheckConstraint(
+                condition=Q(organization=None, client__isnull=False) | Q(organization__isnull=False, client=None),
+                name="credentials_of_an_organization_or_a_client",
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.get_kind_display()} of {self.level}"
+
+    @property
+    def level(self) -> Organization | Client:
+        """Where these credentials are configured."""
+        return self.organization or self.client
+
+
+class Lane(TenantModel):
+    """The one way to a connection's PSA: who drains it, how wide it is, and whether it is open.
+
+    `fence` grows with each new holder; a result that carries an older fence is dropped. The breaker is open while
+    `open_until` lies in the future or `breaker` is not empty and no probe is due. `blocked` maps an action to why the
+    PSA does not permit it, so that one missing right does not stop the others.
+    """
+
+    credentials = models.OneToOneField(Credentials, on_delete=models.CASCADE, related_name="lane")
+    holder = models.UUIDField(null=True, blank=True, editable=False)
+    held_until = models.DateTimeField(null=True, blank=True, editable=False)
+    fence = models.PositiveBigIntegerField(default=0, editable=False)
+    is_paused = models.BooleanField(default=False)
+    breaker = models.CharField(max_length=30, blank=True, editable=False)
+    breaker_text = models.TextField(blank=True, editable=False)
+    breaker_since = models.DateTimeField(null=True, editable=False)
+    open_until = models.DateTimeField(null=True, editable=False)
+    probes = models.PositiveIntegerField(default=0, editable=False)
+    failures = models.PositiveIntegerField(default=0, editable=False)
+    blocked = models.JSONField(default=dict, editable=False)
+    facts = models.JSONField(default=list, editable=False)
+    calls_per_minute = models.PositiveIntegerField(null=True, blank=True)
+    last_success_at = models.DateTimeField(null=True, editable=False)
+    concurrency = models.PositiveIntegerField("at most so many calls at once", null=True, blank=True)
+
+    class Meta:
+        ordering = ("pk",)
+
+    def __str__(self) -> str:
+        return f"Lane of {self.credentials_id}"
+
+
+class Choice(TenantModel):
+    """One value that a connection's PSA offers for a picker: a board, a status of a board, a product, an agreement."""
+
+    credentials = models.ForeignKey(Credentials, on_delete=models.CASCADE, related_name="choices")
+    kind = models.CharField(max_length=20)
+    within = models.CharField(max_length=50, blank=True)
+    psa_id = models.CharField(max_length=50)
+    name = models.CharField(max_length=300)
+    data = models.JSONField(default=dict)
+    seen_at = models.DateTimeField(default=clock.now)
+    vanished_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ("kind", "name")
+        constraints = (
+            models.UniqueConstraint(
+                fields=["credentials", "kind", "within", "psa_id"], name="one_choice_per_psa_record"
+            ),
+        )
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class CompanyLink(TenantModel):
+    """Which PSA company a client is, at one connection. An empty `psa_company_id` is an explicit skip."""
+
+    client = models.ForeignKey(Client, on_delete=models.CASCADE, related_name="company_links")
+    credentials = models.ForeignKey(Credentials, on_delete=models.CASCADE, related_name="company_links")
+    psa_company_id = models.CharField("PSA company id", max_length=50, blank=True)
+    psa_company_name = models.CharField("PSA company", max_length=300, blank=True)
+    linked_at = models.DateTimeField(default=clock.now, editable=False)
+
+    class Meta:
+        constraints = (
+            models.UniqueConstraint(fields=["client", "credentials"], name="one_company_per_client_and_connection"),
+        )
+
+    def __str__(self) -> str:
+        return self.psa_company_name or "skipped"
+
+

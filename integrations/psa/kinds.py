@@ -1,0 +1,101 @@
+"""Which PSAs we speak, and how to make a connection to one (asked by integrations.connections)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from integrations.psa.addresses import AddressPolicy
+from integrations.psa.connectwise import ConnectWisePsa
+from integrations.psa.connectwise.agreements import INVOICE_DESCRIPTION_LENGTH
+from integrations.psa.connectwise.rest import headers_for, secrets_of
+from integrations.psa.connectwise.tickets import DESCRIPTION_LENGTH, SUMMARY_LENGTH
+from integrations.psa.errors import Misconfigured
+from integrations.psa.port import Abilities, Exchange, Psa, SignIn
+from integrations.psa.site import normalise_site
+from integrations.psa.transport import DEADLINE, SharedConnection, Transport
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kind:
+    """One PSA product: what people call it, what it can do, and how its parts are made."""
+
+    name: str
+    label: str
+    abilities: Abilities
+    headers: Callable[[SignIn], Mapping[str, str]]
+    secrets: Callable[[SignIn], tuple[str, ...]]
+    adapter: Callable[..., Psa]
+    normalise_site: Callable[..., str]
+
+
+_CONNECTWISE = Abilities(
+    summary_length=SUMMARY_LENGTH,
+    description_length=DESCRIPTION_LENGTH,
+    invoice_description_length=INVOICE_DESCRIPTION_LENGTH,
+    fractional_quantities=True,
+    statistics=True,
+    hosted_tab=True,
+    labels={
+        "company": "Company",
+        "board": "Service Board",
+        "status": "Status",
+        "type": "Type",
+        "subtype": "Subtype",
+        "item": "Item",
+        "priority": "Priority",
+        "source": "Source",
+        "product": "Product",
+        "agreement": "Agreement",
+        "line": "Addition",
+        "login_company": "Login Company",
+        "public_key": "Public Key",
+        "secret": "Private Key",
+        "client_id": "Client ID",
+    },
+)
+
+KINDS: Mapping[str, Kind] = {
+    "connectwise": Kind(
+        name="connectwise",
+        label="ConnectWise PSA",
+        abilities=_CONNECTWISE,
+        headers=headers_for,
+        secrets=secrets_of,
+        adapter=ConnectWisePsa,
+        normalise_site=normalise_site,
+    ),
+}
+ABILITIES: Mapping[str, Abilities] = {name: kind.abilities for name, kind in KINDS.items()}
+
+
+def connect(
+    kind: str,
+    sign_in: SignIn,
+    *,
+    policy: AddressPolicy,
+    shared: SharedConnection | None = None,
+    before_write: Callable[[], None] | None = None,
+    on_call: Callable[[Exchange], None] | None = None,
+    deadline: float = DEADLINE,
+) -> Psa:
+    """An adapter for one thread. Makes no call.
+
+    A lane makes one `SharedConnection` for its connection and passes it for each of its threads: they then share
+    kept-alive sockets and what was discovered, and `close()` of an adapter leaves them open. Without `shared` the
+    adapter has its own, and `close()` ends it. `sign_in.site` is what `normalise_site` gave.
+    """
+    if kind not in KINDS:
+        raise Misconfigured(f"There is no PSA called “{kind}”.", field="kind")
+    found = KINDS[kind]
+    connection = shared or SharedConnection(policy)
+    transport = Transport(
+        sign_in.site,
+        shared=connection,
+        headers=found.headers(sign_in),
+        secrets=found.secrets(sign_in),
+        deadline=deadline,
+        before_write=before_write,
+        on_call=on_call,
+    )
+    return found.adapter(sign_in, transport=transport, on_close=None if shared else connection.close)

@@ -1,0 +1,61 @@
+"""What should be true at a PSA, in our words (asked by adapters; filled in by alerts and billing)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Literal
+
+
+@dataclass(frozen=True, kw_only=True)
+class WantedTicket:
+    """One condition's ticket as it should be now.
+
+    `external_ref` is our key on the PSA's record (at most 100 characters). Ids are the PSA's own, as text; None
+    leaves the choice to the PSA's default. `known_id` is the PSA id when we know it; None means it is to be created.
+    """
+
+    external_ref: str
+    state: Literal["open", "closed"]
+    company_id: str
+    summary: str
+    description: str = ""
+    known_id: str | None = None
+    board_id: str | None = None
+    status_id: str | None = None
+    closing_status_id: str | None = None
+    type_id: str | None = None
+    subtype_id: str | None = None
+    item_id: str | None = None
+    priority_id: str | None = None
+    source_id: str | None = None
+    contact_id: str | None = None
+    note: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class WantedLine:
+    """One agreement line as it should be now.
+
+    `quantity` is absolute, already aggregated and rounded. The line is found by `line_id`, else by product and
+    `serial_number`, else by product alone when just one line has it. `invoice_description` None leaves it untouched.
+    """
+
+    key: str
+    product_id: str
+    product_name: str
+    quantity: Decimal
+    serial_number: str = ""
+    line_id: str | None = None
+    invoice_description: str | None = None
+    create_if_missing: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class WantedLines:
+    """All lines that one agreement should show for one client."""
+
+    agreement_id: str
+    agreement_name: str
+    company_id: str
+    lines: tuple[WantedLine, ...] = field(default_factory=tuple)

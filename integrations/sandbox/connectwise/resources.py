@@ -1,0 +1,267 @@
+"""Which collections does the API have, and what do reading and writing one mean?
+
+A `Resource` is one collection of the API: its path, table and shape, the security function it needs, what may be done
+to it, and the rules that only it has. `Collection` carries a request out against it.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from integrations.sandbox.connectwise import shapes
+from integrations.sandbox.connectwise.agreements import finish_addition
+from integrations.sandbox.connectwise.answers import Refused, not_found
+from integrations.sandbox.connectwise.companies import finish_company, finish_contact, finish_site
+from integrations.sandbox.connectwise.desk import Desk
+from integrations.sandbox.connectwise.kinds import BASE, KINDS
+from integrations.sandbox.connectwise.lists import Listing, Page, Wish
+from integrations.sandbox.connectwise.patching import changes_in
+from integrations.sandbox.connectwise.reports import finish_report
+from integrations.sandbox.connectwise.shapes import Shape
+from integrations.sandbox.connectwise.store import Record
+from integrations.sandbox.connectwise.tickets import (
+    after_ticket,
+    as_any_note,
+    finish_note,
+    finish_ticket,
+    prepare_ticket,
+)
+from integrations.sandbox.connectwise.validation import Checking
+
+Given = Mapping[str, Any]
+Prepare = Callable[[Desk, Given], Given]
+Finish = Callable[[Desk, Record, Record | None], Record]
+After = Callable[[Desk, Record, Given], None]
+
+
+def _same(desk: Desk, record: Record, before: Record | None) -> Record:
+    return record
+
+
+def _as_given(desk: Desk, given: Given) -> Given:
+    return given
+
+
+def _nothing(desk: Desk, record: Record, given: Given) -> None:
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """`path` has `*` for ids; `may` is some of read, create, patch, put, delete; `writes_as` the right a POST needs."""
+
+    path: str
+    table: str
+    shape: Shape
+    function: str
+    may: str = "read"
+    parent_table: str | None = None
+    writes_as: str = "add"
+    prepare: Prepare = _as_given
+    finish: Finish = _same
+    after: After = _nothing
+    shown: Callable[[Record], Record] | None = None
+    can_search: bool = False
+
+
+_BOARD = "service/boards/*/"
+RESOURCES = (
+    Resource(
+        "company/companies",
+        "companies",
+        shapes.COMPANY,
+        "company_maintenance",
+        "read create patch",
+        finish=finish_company,
+    ),
+    Resource(
+        "company/contacts", "contacts", shapes.CONTACT, "contacts", "read create patch", finish=finish_contact
+    ),
+    Resource(
+        "company/companies/*/sites",
+        "sites",
+        shapes.SITE,
+        "company_maintenance",
+        "read create patch",
+        "companies",
+        finish=finish_site,
+    ),
+    Resource(
+        "company/companies/*/managementsummaryreports",
+        "reports",
+        shapes.REPORT,
+        "company_maintenance",
+        "read create patch put delete",
+        "companies",
+        writes_as="edit",
+        finish=finish_report,
+    ),
+    Resource(
+        "company/managementitsolutions", "solutions", shapes.SOLUTION, "table_setup", "read create patch"
+    ),
+    Resource("system/members", "members", shapes.MEMBER, "member_maintenance"),
+    Resource("service/boards", "boards", shapes.BOARD, "table_setup"),
+    Resource(_BOARD + "statuses", "statuses", shapes.STATUS, "table_setup", "read", "boards"),
+    Resource(_BOARD + "types", "types", shapes.TYPE, "table_setup", "read", "boards"),
+    Resource(_BOARD + "subtypes", "subtypes", shapes.SUBTYPE, "table_setup", "read", "boards"),
+    Resource(_BOARD + "items", "items", shapes.ITEM, "table_setup", "read", "boards"),
+    Resource(_BOARD + "teams", "teams", shapes.TEAM, "table_setup", "read", "boards"),
+    Resource(
+        _BOARD + "typesubtypeitemassociations",
+        "associations",
+        shapes.ASSOCIATION,
+        "table_setup",
+        "read",
+        "boards",
+    ),
+    Resource("service/priorities", "priorities", shapes.PRIORITY, "table_setup"),
+    Resource("service/sources", "sources", shapes.SOURCE, "table_setup"),
+    Resource(
+        "service/tickets",
+        "tickets",
+        shapes.TICKET,
+        "service_tickets",
+        "read create patch delete",
+        prepare=prepare_ticket,
+        finish=finish_ticket,
+        after=after_ticket,
+        can_search=True,
+    ),
+    Resource(
+        "service/tickets/*/notes",
+        "notes",
+        shapes.NOTE,
+        "service_tickets",
+        "read create patch delete",
+        "tickets",
+        writes_as="edit",
+        finish=finish_note,
+    ),
+    Resource(
+        "service/tickets/*/allnotes",
+        "notes",
+        shapes.ALL_NOTE,
+        "service_tickets",
+        "read",
+        "tickets",
+        shown=as_any_note,
+    ),
+    Resource("procurement/catalog", "catalog", shapes.CATALOG_ITEM, "product_catalog", "read create patch"),
+    Resource("finance/agreements", "agreements", shapes.AGREEMENT, "agreements"),
+    Resource("finance/agreements/types", "agreementTypes", shapes.AGREEMENT_TYPE, "agreements"),
+    Resource(
+        "finance/agreements/*/additions",
+        "additions",
+        shapes.ADDITION,
+        "agreements",
+        "read create patch delete",
+        "agreements",
+        finish=finish_addition,
+    ),
+)
+
+_CHILD_LINKS = {
+    "tickets": ("notes", "tasks", "documents", "configurations", "timeentries"),
+    "companies": ("contacts", "agreements", "tickets", "sites"),
+    "agreements": ("additions", "adjustments"),
+    "boards": ("statuses", "types", "subtypes", "items", "teams"),
+}
+
+
+class Collection:
+    """One resource for one request: `parent_id` is the id in the middle of the path, if there is one."""
+
+    def __init__(self, resource: Resource, desk: Desk, parent_id: int | None) -> None:
+        self._resource = resource
+        self._desk = desk
+        self._parent_id = parent_id
+
+    def page(self, wish: Wish) -> Page:
+        return self._listing().page(wish)
+
+    def count(self, wish: Wish) -> int:
+        return self._listing().count(wish)
+
+    def get(self, row_id: int) -> Record:
+        self._require_parent()
+        table = self._desk.store.table(self._resource.table)
+        record = table.rows.get(row_id)
+        if record is None or (self._parent_id is not None and table.parent_of(record) != self._parent_id):
+            raise not_found(self._resource.shape.resource, row_id)
+        return record
+
+    def create(self, body: Any) -> Record:
+        self._require_parent()
+        given = self._resource.prepare(self._desk, _object(body, self._resource.shape))
+        record = self._checked(given, before=None, creating=True)
+        record = {"id": self._desk.store.new_id(self._resource.table), **self._parent_field(), **record}
+        saved = self._desk.save_new(self._resource.table, self._resource.finish(self._desk, record, None))
+        self._resource.after(self._desk, saved, given)
+        return self._desk.store.table(self._resource.table).rows[saved["id"]]
+
+    def patch(self, row_id: int, body: Any) -> Record:
+        before = self.get(row_id)
+        applies = self._desk.settings.switches.nested_patch == "apply"
+        changes = changes_in(body, self._resource.shape, nested_applies=applies)
+        return self.change(before, changes)
+
+    def change(self, before: Record, changes: Given) -> Record:
+        record = self._checked(changes, before=before, creating=False)
+        return self._desk.save(self._resource.table, self._resource.finish(self._desk, record, before))
+
+    def put(self, row_id: int, body: Any) -> Record:
+        """Replace everything: what the body leaves out falls back to nothing or its default."""
+        before = self.get(row_id)
+        record = self._checked(_object(body, self._resource.shape), before=None, creating=True)
+        record = {"id": row_id, **self._parent_field(), **record, "_info": before["_info"]}
+        return self._desk.save(self._resource.table, self._resource.finish(self._desk, record, before))
+
+    def delete(self, row_id: int) -> None:
+        self.get(row_id)
+        self._desk.store.delete(self._resource.table, row_id)
+
+    def shown(self, record: Record) -> Record:
+        """The record as the API answers it, with the links of its `_info`."""
+        if self._resource.shown:
+            return self._resource.shown(record)
+        names = _CHILD_LINKS.get(self._resource.table)
+        if not names:
+            return record
+        own = BASE + KINDS[self._resource.table].href.format(id=record["id"])
+        links = {f"{name}_href": f"{own}/{name}" for name in names}
+        return {**record, "_info": {**record["_info"], **links}}
+
+    def _checked(self, given: Given, *, before: Record | None, creating: bool) -> Record:
+        checking = Checking(self._desk.store, self._resource.shape, before, self._desk.is_technician)
+        checking.values.update(self._parent_field())
+        checking.take({name: value for name, value in given.items() if name not in self._parent_field()})
+        return checking.finish(creating=creating)
+
+    def _listing(self) -> Listing:
+        self._require_parent()
+        store, resource = self._desk.store, self._resource
+        table = store.table(resource.table)
+        return Listing(store, table, resource.shape, self._desk.settings.switches, self._parent_id)
+
+    def _require_parent(self) -> None:
+        table = self._resource.parent_table
+        if table and self._parent_id is not None and self._desk.store.get(table, self._parent_id) is None:
+            raise not_found(KINDS[table].journal, self._parent_id)
+
+    def _parent_field(self) -> Record:
+        """What the path alone says about a new record, such as its `agreementId` or `company`."""
+        resource = self._resource
+        path = KINDS[resource.table].parent
+        if not resource.parent_table or not path or self._parent_id is None:
+            return {}
+        field, _, rest = path.partition("/")
+        value = (
+            self._desk.store.reference(resource.parent_table, self._parent_id) if rest else self._parent_id
+        )
+        return {field: value}
+
+
+def _object(body: Any, shape: Shape) -> Given:
+    if not isinstance(body, dict):
+        raise Refused(400, "InvalidObject", f"{shape.resource}: the body must be an object")
+    return body

@@ -1,0 +1,81 @@
+"""What may the API member do? The security role: for each function of a module four rights at a level.
+
+Modules and functions as vendors name them when they tell partners what to grant; which identifiers the real
+`/system/mySecurity` answers is not documented, so ours are the names run together (ConnectWise REST 2026.4).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+RIGHTS = ("add", "edit", "delete", "inquire")
+LEVELS = ("None", "My", "All")
+Role = dict[str, dict[str, str]]
+
+
+class BadRole(ValueError):
+    """A function, right or level that does not exist."""
+
+
+@dataclass(frozen=True, slots=True)
+class Function:
+    module: str
+    name: str
+    deletes: bool = False
+
+
+FUNCTIONS = {
+    "company_maintenance": Function("Companies", "Company Maintenance", deletes=True),
+    "contacts": Function("Companies", "Contacts"),
+    "configurations": Function("Companies", "Configurations"),
+    "manage_attachments": Function("Companies", "Manage Attachments"),
+    "agreements": Function("Finance", "Agreements", deletes=True),
+    "product_catalog": Function("Procurement", "Product Catalog"),
+    "service_tickets": Function("Service Desk", "Service Tickets", deletes=True),
+    "close_service_tickets": Function("Service Desk", "Close Service Tickets"),
+    "merge_tickets": Function("Service Desk", "Merge Tickets"),
+    "table_setup": Function("System", "Table Setup"),
+    "member_maintenance": Function("System", "Member Maintenance"),
+    "api_reports": Function("System", "API Reports"),
+}
+
+
+def full() -> Role:
+    return {
+        key: {right: "All" if right != "delete" or function.deletes else "None" for right in RIGHTS}
+        for key, function in FUNCTIONS.items()
+    }
+
+
+def changed(role: Role, given: Mapping[str, Any]) -> Role:
+    """The role with other levels: `{"agreements": "None"}` (all rights) or `{"agreements": {"edit": "None"}}`."""
+    result = dict(role)
+    for function, levels in given.items():
+        if function not in FUNCTIONS:
+            raise BadRole(f"there is no {function!r}; there are: {', '.join(FUNCTIONS)}")
+        wanted = dict.fromkeys(RIGHTS, levels) if isinstance(levels, str) else levels
+        if not isinstance(wanted, Mapping) or not all(
+            right in RIGHTS and level in LEVELS for right, level in wanted.items()
+        ):
+            raise BadRole(f"{function}: give each of {', '.join(RIGHTS)} one of {', '.join(LEVELS)}")
+        result[function] = {**result[function], **wanted}
+    return result
+
+
+def allows(role: Role, function: str, right: str) -> bool:
+    """A level of "My" lets every record through here: the API member owns what it writes."""
+    return role.get(function, {}).get(right, "None") != "None"
+
+
+def my_security(role: Role, member: dict[str, Any]) -> list[dict[str, Any]]:
+    """The rows of `GET /system/mySecurity`, generated from the role so that they cannot disagree with it."""
+    return [_row(number, key, role[key], member) for number, key in enumerate(FUNCTIONS, start=1)]
+
+
+def _row(number: int, key: str, levels: dict[str, str], member: dict[str, Any]) -> dict[str, Any]:
+    function = FUNCTIONS[key]
+    granted = {f"{right}Level": levels[right] for right in RIGHTS}
+    named = {"moduleFunctionName": function.name, "moduleFunctionIdentifier": function.name.replace(" ", "")}
+    module = {"moduleName": function.module, "moduleIdentifier": function.module.replace(" ", "")}
+    flags = {"myAllFlag": True, "reportFlag": False, "restrictFlag": False, "customFlag": False}
+    return {"id": number, **granted, **named, **module, **flags, "sortOrder": number, "member": member}

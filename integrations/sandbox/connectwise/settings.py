@@ -1,0 +1,123 @@
+"""What can be changed about the pretend ConnectWise itself: keys, role, switches for facts nobody is sure of."""
+
+import base64
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
+from typing import Any
+
+from integrations.sandbox.connectwise.matching import Comparing
+from integrations.sandbox.connectwise.role import Role, full
+
+LOGIN_COMPANY = "cirrus"
+PUBLIC_KEY = "sandboxPublicKey1"
+PRIVATE_KEY = "sandboxPrivateKey1"
+CLIENT_ID = "5ca1ab1e-0000-4000-8000-000000000001"
+API_MEMBER = "psaportal"
+
+
+class BadSetting(ValueError):
+    """A switch or key that does not exist, or a value it cannot have."""
+
+
+@dataclass(frozen=True, slots=True)
+class Switches:
+    """Each default is the reading a careful client has the harder time with; sources disagree on the truth."""
+
+    client_id_status: int = 401
+    """Answer to a missing or malformed clientId: 400 or 401."""
+    client_id_check: str = "guid"
+    """`guid`, `present` or `off`."""
+    unauthorized_code: str = "Unauthorized"
+    """`Unauthorized`, or `ConnectWiseApi` as some servers say."""
+    large_page_size: str = "clamp"
+    """pageSize over 1000: `clamp` or `reject`."""
+    nested_patch: str = "apply"
+    """PATCH of `status/id`: `apply`, or `ignore` with a 200."""
+    note_without_flag: str = "reject"
+    """A note with none of the three places to be shown in: `reject` or `accept`."""
+    stale_type: str = "reject"
+    """A ticket that moves boards with its old type: `reject` or `clear`."""
+    unique_reports: bool = True
+    """One management report for each solution, managed id and device type of a company."""
+    case_sensitive: bool = False
+    """Whether conditions tell upper from lower case."""
+    escapes: bool = False
+    """Whether a backslash escapes inside strings of conditions."""
+    underscore_is_wildcard: bool = False
+    """Whether `_` stands for one character in `like`."""
+    longest_url: int = 10_000
+    """Longer targets get `long_url_status`."""
+    long_url_status: int = 414
+    codebase: str = "v2026_4"
+    """The advertised codebase; the one before is not routed any more."""
+    page_links: bool = True
+    """Whether lists send a Link header at all."""
+
+    @property
+    def comparing(self) -> Comparing:
+        return Comparing(self.case_sensitive, self.escapes, self.underscore_is_wildcard)
+
+
+_CHOICES = {
+    "client_id_status": (400, 401),
+    "client_id_check": ("guid", "present", "off"),
+    "unauthorized_code": ("Unauthorized", "ConnectWiseApi"),
+    "large_page_size": ("clamp", "reject"),
+    "nested_patch": ("apply", "ignore"),
+    "note_without_flag": ("reject", "accept"),
+    "stale_type": ("reject", "clear"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    company: str = LOGIN_COMPANY
+    public_key: str = PUBLIC_KEY
+    private_key: str = PRIVATE_KEY
+    keys_made: int = 1
+    role: Role = field(default_factory=full)
+    switches: Switches = field(default_factory=Switches)
+
+    @property
+    def authorization(self) -> str:
+        pair = f"{self.company}+{self.public_key}:{self.private_key}"
+        return "Basic " + base64.b64encode(pair.encode()).decode()
+
+    def credentials(self) -> dict[str, str]:
+        keys = {"company": self.company, "public_key": self.public_key, "private_key": self.private_key}
+        return {**keys, "client_id": CLIENT_ID}
+
+    def with_keys(self, given: Mapping[str, Any]) -> "Settings":
+        """New keys: the ones given, or made up ones that were not there before."""
+        made = self.keys_made + 1
+        public, private = f"sandboxPublicKey{made}", f"sandboxPrivateKey{made}"
+        if unknown := set(given) - {"company", "public_key", "private_key"}:
+            raise BadSetting(f"unknown: {', '.join(sorted(unknown))}")
+        return replace(
+            self,
+            company=str(given.get("company", self.company)),
+            public_key=str(given.get("public_key", public)),
+            private_key=str(given.get("private_key", private)),
+            keys_made=made,
+        )
+
+    def with_switches(self, given: Mapping[str, Any]) -> "Settings":
+        known = {one.name: one for one in fields(Switches)}
+        for name, value in given.items():
+            if name not in known:
+                raise BadSetting(f"there is no switch {name!r}; there are: {', '.join(known)}")
+            if type(value) is not type(getattr(self.switches, name)) or value not in _CHOICES.get(
+                name, (value,)
+            ):
+                raise BadSetting(f"{name} cannot be {value!r}")
+        return replace(self, switches=replace(self.switches, **given))
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def settings_from(data: Mapping[str, Any]) -> Settings:
+    values = dict(data)
+    known = {one.name for one in fields(Switches)}
+    switches = {name: value for name, value in values.pop("switches", {}).items() if name in known}
+    return Settings(**values, switches=Switches(**switches)) if values or switches else Settings()

@@ -1,0 +1,16 @@
+"""How work is handed to the worker (asked by doors and operations; django-q2 runs it).
+
+Jobs get ids only, may run twice, late or beside themselves, and are enqueued after commit.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+
+from django.db import transaction
+from django_q.tasks import async_task
+
+
+def enqueue(function: str, *ids: str | int) -> None:
+    """Run `function` (dotted path of a job) soon, after the present transaction commits."""
+    transaction.on_commit(partial(async_task, function, *ids))

@@ -1,0 +1,80 @@
+"""Partners' end customers: found by any of their names, made and changed (asked by REST, pages and intake)."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable
+
+from django.db import IntegrityError, transaction
+from django.db.models import Max, Q
+
+from portal.access import Actor
+from portal.models import Client, Organization, Partner
+from portal.models.partners import client_number_of
+
+FIRST_NUMBER = 10_000
+MOST_TRIES = 5
+
+
+def find_clients(references: Iterable[str], actor: Actor) -> dict[str, Client]:
+    """Active clients by the reference they were named with: `19652`, `EFS-19652` or our id. Others' are not found.
+
+    One query.
+    """
+    numbers: dict[int, list[str]] = {}
+    ids: dict[uuid.UUID, list[str]] = {}
+    for reference in set(references):
+        number = client_number_of(reference)
+        if number is not None:
+            numbers.setdefault(number, []).append(reference)
+        elif (key := uuid_of(reference)) is not None:
+            ids.setdefault(key, []).append(reference)
+    if not numbers and not ids:
+        return {}
+    wanted = Q(number__in=numbers) if not ids else Q(number__in=numbers) | Q(pk__in=ids)
+    found: dict[str, Client] = {}
+    for client in Client.objects.visible_to(actor).filter(wanted, is_active=True):
+        for reference in [*numbers.get(client.number, []), *ids.get(client.pk, [])]:
+            found[reference] = client
+    return found
+
+
+def uuid_of(text: str) -> uuid.UUID | None:
+    try:
+        return uuid.UUID(text)
+    except ValueError:
+        return None
+
+
+def top_level(partner: Partner) -> Organization:
+    """The partner's top-level organization; made when there is none yet."""
+    found = Organization.objects.filter(partner=partner, parent=None).first()
+    if found is None:
+        found, _ = Organization.objects.get_or_create(partner=partner, parent=None, defaults={"name": partner.name})
+    return found
+
+
+class NumberTaken(Exception):
+    """Another client of the deployment has this client id."""
+
+
+def add_client(
+    partner: Partner, *, name: str, number: int | None = None, organization: Organization | None = None
+) -> Client:
+    """A new client; without a number it gets the next free one. Raises NumberTaken."""
+    home = organization or top_level(partner)
+    for _ in range(MOST_TRIES):
+        try:
+            with transaction.atomic():
+                return Client.objects.create(
+                    partner=partner, organization=home, name=name, number=number or next_number()
+                )
+        except IntegrityError:
+            if number is not None:
+                break
+    raise NumberTaken(f"Client id {number} is taken.")
+
+
+def next_number() -> int:
+    highest = Client.objects.aggregate(highest=Max("number"))["highest"] or 0
+    return int(max(highest + 1, FIRST_NUMBER))

@@ -1,0 +1,18 @@
+"""The portal's tables: people, partners and what belongs to them."""
+
+from portal.models.partners import Account, Client, Mode, Organization, Partner
+from portal.models.people import ApiToken, Membership, Role, User
+from portal.models.processes import Heartbeat
+
+__all__ = [
+    "Account",
+    "ApiToken",
+    "Client",
+    "Heartbeat",
+    "Membership",
+    "Mode",
+    "Organization",
+    "Partner",
+    "Role",
+    "User",
+]

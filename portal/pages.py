@@ -1,0 +1,224 @@
+"""What all portal pages share: whose pages are these, who may change them, and paging (asked by every views.py).
+
+A page shows the rows of the partner that is picked (kept in the session), or of all partners its reader may see.
+"""
+
+from __future__ import annotations
+
+import functools
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Concatenate, ParamSpec
+from zoneinfo import ZoneInfo
+
+from django.conf import settings
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.core.exceptions import PermissionDenied
+from django.db.models import Q, QuerySet
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.utils import timezone
+
+from portal import logs
+from portal.access import is_vendor, may_manage
+from portal.models import Partner, User
+from portal.tenancy import TenantModel
+
+PICKED = "partner"
+PAGE_SIZE = 50
+Arguments = ParamSpec("Arguments")
+
+
+class PageRequest(HttpRequest):
+    """A request of a person who has signed in. `partner` is None while all of theirs are shown."""
+
+    user: User
+    partner: Partner | None
+
+
+View = Callable[Concatenate[PageRequest, Arguments], HttpResponse]
+
+
+# --- Whose pages are these -------------------------------------------------------------------------------------------
+
+
+def page(view: View[Arguments]) -> Callable[..., HttpResponse]:
+    """For people who have signed in; times are shown in the partner's time zone."""
+
+    @functools.wraps(view)
+    def shown(request: PageRequest, *args: Arguments.args, **kwargs: Arguments.kwargs) -> HttpResponse:
+        request.partner = partner_in_view(request)
+        zone = request.partner.time_zone if request.partner else settings.TIME_ZONE
+        with timezone.override(ZoneInfo(zone)):
+            return view(request, *args, **kwargs)
+
+    return login_required(shown)
+
+
+def partner_page(view: View[Arguments]) -> Callable[..., HttpResponse]:
+    """A page about one partner: who has not picked one does so first."""
+
+    @functools.wraps(view)
+    def shown(request: PageRequest, *args: Arguments.args, **kwargs: Arguments.kwargs) -> HttpResponse:
+        if request.partner is None:
+            messages.info(request, "Choose a partner first: this page is about one partner.")
+            return redirect("partners")
+        return view(request, *args, **kwargs)
+
+    return page(shown)
+
+
+def partners_of(user: User) -> QuerySet[Partner]:
+    return Partner.objects.all() if is_vendor(user) else Partner.objects.filter(pk__in=user.partner_ids)
+
+
+def partner_in_view(request: PageRequest) -> Partner | None:
+    """The picked partner; without a pick the only one, None when there are several."""
+    partners = partners_of(request.user)
+    picked = request.session.get(PICKED)
+    if picked and (found := partners.filter(pk=picked).first()):
+        return found
+    if is_vendor(request.user) or len(request.user.partner_ids) != 1:
+        return None
+    return partners.first()
+
+
+def pick_partner(request: PageRequest, partner: Partner | None) -> None:
+    """Show this partner's rows from now on, or those of all."""
+    if partner is None:
+        request.session.pop(PICKED, None)
+    else:
+        request.session[PICKED] = str(partner.pk)
+
+
+def rows(request: PageRequest, model: type[TenantModel]) -> QuerySet[Any]:
+    """What this page may list: visible to the reader, and of the picked partner."""
+    visible = model.objects.visible_to(request.user)
+    return visible.of(request.partner) if request.partner else visible
+
+
+def get_row(request: PageRequest, model: type[TenantModel], key: uuid.UUID, *related: str) -> Any:
+    """One visible row; not yours looks like not found."""
+    visible = model.objects.visible_to(request.user).select_related("partner", *related)
+    row = visible.filter(pk=key).first()
+    if row is None:
+        raise Http404
+    return row
+
+
+# --- Who may change them ---------------------------------------------------------------------------------------------
+
+
+def require_manager(request: PageRequest, partner: Partner) -> None:
+    """Partner Viewers may look, not change."""
+    if not may_manage(request.user, partner):
+        raise PermissionDenied(
+            f"You may look at the pages of {partner}, but not change anything. "
+            "A Partner Senior Manager can do this, or make you one."
+        )
+
+
+def changeable(request: PageRequest, found: QuerySet[Any]) -> QuerySet[Any]:
+    """Of these rows, those whose partner the person may set up."""
+    if is_vendor(request.user):
+        return found
+    if not request.user.managed_partner_ids:
+        raise PermissionDenied("You may look, but not change anything. A Partner Senior Manager can do this.")
+    return found.filter(partner_id__in=request.user.managed_partner_ids)
+
+
+# --- Showing ---------------------------------------------------------------------------------------------------------
+
+
+def show(
+    request: PageRequest, template: str, context: dict[str, Any] | None = None, *, partner: Partner | None = None
+) -> HttpResponse:
+    """A page with what every page needs to know. `partner` is the one whose things it shows."""
+    partner = partner or request.partner
+    may_change = may_manage(request.user, partner) if partner else is_vendor(request.user)
+    return render(request, template, {"may_change": may_change, "of_partner": partner, **(context or {})})
+
+
+@dataclass(frozen=True)
+class Page:
+    """Some rows of a long list; `before` leads to those that follow."""
+
+    rows: list[Any]
+    before: uuid.UUID | None
+    is_first: bool
+
+
+def page_of(
+    request: PageRequest, found: QuerySet[Any], *, by: str, within: QuerySet[Any], descending: bool = True
+) -> Page:
+    """The rows that follow the one named in `?before=`, by a field and the id. Nothing is counted.
+
+    `within` are the rows that `before` may name: it may have dropped out of `found` meanwhile.
+    """
+    sign, comparison = ("-", "lt") if descending else ("", "gt")
+    before = id_in(request.GET.get("before", ""))
+    value = within.filter(pk=before).values_list(by, flat=True).first() if before else None
+    if value is not None:
+        found = found.filter(Q(**{f"{by}__{comparison}": value}) | Q(**{by: value, f"pk__{comparison}": before}))
+    taken = list(found.order_by(f"{sign}{by}", f"{sign}pk")[: PAGE_SIZE + 1])
+    shown = taken[:PAGE_SIZE]
+    return Page(shown, shown[-1].pk if len(taken) > PAGE_SIZE else None, value is None)
+
+
+def id_in(text: str) -> uuid.UUID | None:
+    try:
+        return uuid.UUID(text)
+    except ValueError:
+        return None
+
+
+# --- The frame around every page -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Item:
+    """One line of the menu. It is the current one on any of `pages`."""
+
+    label: str
+    url_name: str
+    pages: frozenset[str]
+    group: str = ""
+
+
+def item(label: str, url_name: str, *pages: str, group: str = "") -> Item:
+    return Item(label, url_name, frozenset({url_name, *pages}), group)
+
+
+MENU = (
+    item("Dashboard", "dashboard"),
+    item(
+        "Clients", "clients", "client", "client_settings", "client_mapping", "client_agreement", "client_activity"
+    ),
+    item("PSA Credentials", "credentials", "credentials_of", group="My Partnership"),
+    item("Integration Setup", "setup", "setup_of", group="My Partnership"),
+    item(
+        "Partner Notifications",
+        "notifications",
+        "notification",
+        "notification_new",
+        "notification_delete",
+        group="My Partnership",
+    ),
+    item("Event Log", "event_log", "event", "parked_events", group="Operations"),
+    item("Status", "status", group="Operations"),
+)
+
+
+def navigation(request: HttpRequest) -> dict[str, Any]:
+    """Context processor: the menu, and what stands in the footer."""
+    match = request.resolver_match
+    return {
+        "menu": MENU,
+        "current_page": match.url_name if match else "",
+        "partner": getattr(request, "partner", None),
+        "support_text": settings.SUPPORT_TEXT,
+        "status_url": settings.STATUS_URL,
+        "request_id": logs.request_id.get(),
+    }

@@ -1,0 +1,323 @@
+"""All settings, read from the environment (and `.env` beside manage.py). Grouped by subject.
+
+The defaults work on a laptop; in production (DEBUG off) a missing or unsafe value stops the start with one sentence.
+`.env.example` lists every variable.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import sys
+from pathlib import Path
+
+import environ
+from django.core.exceptions import ImproperlyConfigured
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+VAR = BASE_DIR / "var"
+env = environ.Env()
+environ.Env.read_env(BASE_DIR / ".env")
+
+# --- Mode -------------------------------------------------------------------------------------------------------------
+
+TESTING = "pytest" in sys.modules
+DEBUG = env.bool("DEBUG", default=TESTING)
+# Commands that build or describe the project; they may run without secrets.
+BUILDING = len(sys.argv) > 1 and sys.argv[1] in {"makemigrations", "collectstatic", "spectacular", "help"}
+
+
+def secret(name: str) -> str:
+    """A variable that production must set; elsewhere a throw-away value that is the same on every start."""
+    value = env.str(name, default="")
+    if value:
+        return value
+    if not (DEBUG or TESTING or BUILDING):
+        raise ImproperlyConfigured(f"{name} is not set: put it into the environment or .env (see .env.example).")
+    return f"only-for-development-{name.lower()}"
+
+
+# --- Secrets ----------------------------------------------------------------------------------------------------------
+
+SECRET_KEY = secret("SECRET_KEY")
+# Newest first: the first encrypts, all decrypt. Read by portal.encryption and django-encrypted-model-fields.
+FIELD_ENCRYPTION_KEY = env.list("FIELD_ENCRYPTION_KEYS", default=[]) or [
+    base64.urlsafe_b64encode(hashlib.sha256(secret("FIELD_ENCRYPTION_KEYS").encode()).digest()).decode()
+]
+
+# --- Hosts and transport security -------------------------------------------------------------------------------------
+
+ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]", "testserver"] if DEBUG else [])
+CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
+# Whether people reach the portal over https (a proxy ends TLS and sets X-Forwarded-Proto).
+HTTPS = env.bool("HTTPS", default=not DEBUG)
+SECURE_SSL_REDIRECT = HTTPS
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if HTTPS else None
+SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$"]
+SECURE_HSTS_SECONDS = 31_536_000 if HTTPS else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = HTTPS
+SECURE_HSTS_PRELOAD = HTTPS
+SECURE_CONTENT_TYPE_NOSNIFF = True
+SECURE_REFERRER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
+SESSION_COOKIE_HTTPONLY = CSRF_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
+SESSION_COOKIE_AGE = 12 * 3600
+DATA_UPLOAD_MAX_MEMORY_SIZE = 10 * 1024 * 1024
+
+# --- Applications -----------------------------------------------------------------------------------------------------
+
+INSTALLED_APPS = [
+    "unfold",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "django.contrib.humanize",
+    "allauth",
+    "allauth.account",
+    "rest_framework",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "django_filters",
+    "django_htmx",
+    "django_q",
+    "portal",
+    "integrations",
+    "billing",
+    "alerts",
+]
+
+MIDDLEWARE = [
+    "portal.middleware.RequestId",
+    "django.middleware.security.SecurityMiddleware",
+    "portal.middleware.SecurityHeaders",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+    "allauth.account.middleware.AccountMiddleware",
+]
+
+ROOT_URLCONF = "portal.urls"
+WSGI_APPLICATION = "portal.wsgi.application"
+APPEND_SLASH = False
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+                "portal.pages.navigation",
+            ],
+        },
+    },
+]
+
+# --- Database: SQLite is complete for one host, PostgreSQL for any number -------------------------------------------
+
+VAR.mkdir(exist_ok=True)
+DATABASES = {"default": env.db_url("DATABASE_URL", default=f"sqlite:///{VAR / 'portal.sqlite3'}")}
+DATABASES["default"]["CONN_MAX_AGE"] = 600
+DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
+ON_SQLITE = DATABASES["default"]["ENGINE"].endswith("sqlite3")
+if ON_SQLITE:
+    # Without WAL and IMMEDIATE more than half of concurrent read-then-write transactions fail. synchronous=FULL, so
+    # that an accepted event survives a power cut as well.
+    DATABASES["default"]["OPTIONS"] = {
+        "timeout": 20,
+        "transaction_mode": "IMMEDIATE",
+        "init_command": (
+            "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON; PRAGMA mmap_size=134217728; "
+            "PRAGMA journal_size_limit=67108864; PRAGMA cache_size=-16000; PRAGMA temp_store=MEMORY;"
+        ),
+    }
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+# --- Cache: shared by the processes of one host, by all hosts with Redis ----------------------------------------------
+
+REDIS_URL = env.str("REDIS_URL", default="")
+if REDIS_URL:
+    CACHES = {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL}}
+elif TESTING:
+    CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
+else:
+    CACHES = {
+        "default": {
+            "BACKEND": "django.core.cache.backends.filebased.FileBasedCache",
+            "LOCATION": str(VAR / "cache"),
+        }
+    }
+
+# --- People -----------------------------------------------------------------------------------------------------------
+
+AUTH_USER_MODEL = "portal.User"
+AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
+PASSWORD_HASHERS = [
+    "django.contrib.auth.hashers.Argon2PasswordHasher",
+    "django.contrib.auth.hashers.PBKDF2PasswordHasher",
+]
+if TESTING:
+    PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 10}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+ACCOUNT_USER_MODEL_USERNAME_FIELD = None
+ACCOUNT_LOGIN_METHODS = {"email"}
+ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*"]
+ACCOUNT_EMAIL_VERIFICATION = "none"
+ACCOUNT_ADAPTER = "portal.signin.AccountAdapter"
+ACCOUNT_PREVENT_ENUMERATION = True
+ACCOUNT_SESSION_REMEMBER = False
+LOGIN_URL = "account_login"
+LOGIN_REDIRECT_URL = "/"
+
+# --- Language and time ------------------------------------------------------------------------------------------------
+
+LANGUAGE_CODE = "en-us"
+TIME_ZONE = "UTC"
+USE_TZ = True
+USE_I18N = False
+
+# --- Static files -----------------------------------------------------------------------------------------------------
+
+STATIC_URL = "/static/"
+STATICFILES_DIRS = [BASE_DIR / "static"]
+STATIC_ROOT = BASE_DIR / "staticfiles"
+STATIC_ROOT.mkdir(exist_ok=True)
+WHITENOISE_USE_FINDERS = DEBUG or TESTING
+WHITENOISE_AUTOREFRESH = False
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {
+        "BACKEND": (
+            "django.contrib.staticfiles.storage.StaticFilesStorage"
+            if DEBUG or TESTING
+            else "whitenoise.storage.CompressedManifestStaticFilesStorage"
+        )
+    },
+}
+
+# --- REST -------------------------------------------------------------------------------------------------------------
+
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": ["portal.rest.TokenAuthentication"],
+    "DEFAULT_PERMISSION_CLASSES": ["portal.rest.HasScope"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["portal.rest.StrictJSONParser"],
+    "DEFAULT_PAGINATION_CLASS": "portal.rest.NewestFirst",
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "EXCEPTION_HANDLER": "portal.rest.problem",
+    "PAGE_SIZE": 50,
+    "TEST_REQUEST_DEFAULT_FORMAT": "json",
+    "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "PSA Portal",
+    "DESCRIPTION": "Events become PSA tickets, usage becomes agreement quantities.",
+    "VERSION": "1",
+    "OAS_VERSION": "3.1.0",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
+    "SCHEMA_PATH_PREFIX": r"/api/v1",
+    "COMPONENT_SPLIT_REQUEST": True,
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+}
+
+# --- Worker (django-q2): what is scheduled or long. Correctness never rests on it ------------------------------------
+
+Q_CLUSTER = {
+    "name": "psa-portal",
+    "orm": "default",
+    "workers": env.int("WORKERS", default=2),
+    "queue_limit": env.int("WORKERS", default=2),
+    "bulk": 1,
+    "poll": 0.2,
+    "guard_cycle": 0.5,
+    "timeout": 60,
+    "retry": 180,
+    "max_attempts": 1,
+    "ack_failures": True,
+    "save_limit": -1,
+    "recycle": 500,
+    "catch_up": False,
+    "label": "Worker",
+    "sync": TESTING,
+}
+
+# --- The product ------------------------------------------------------------------------------------------------------
+
+# Where people reach the portal; goes into tickets and e-mails.
+PORTAL_URL = env.str("PORTAL_URL", default=f"http://127.0.0.1:{env.int('PORT', default=8000)}").rstrip("/")
+MANAGED_ID_PREFIX = env.str("MANAGED_ID_PREFIX", default="EFS-")
+# Names this installation inside our key on PSA records; never change it once tickets exist.
+INSTALLATION = env.str("INSTALLATION", default="psap")
+CONNECTWISE_CLIENT_ID = env.str("CONNECTWISE_CLIENT_ID", default="")
+SUPPORT_TEXT = env.str("SUPPORT_TEXT", default="")
+STATUS_URL = env.str("STATUS_URL", default="")
+
+# Outbound calls to PSAs: https to public addresses, unless the operator opens more.
+PSA_ALLOW_HTTP = env.bool("PSA_ALLOW_HTTP", default=False)
+PSA_ALLOWED_NETWORKS = tuple(env.list("PSA_ALLOWED_NETWORKS", default=[]))
+PSA_ALLOWED_PORTS = tuple(int(port) for port in env.list("PSA_ALLOWED_PORTS", default=["443"]))
+PSA_DEADLINE = env.float("PSA_DEADLINE", default=20.0)
+
+# Dispatcher, all in seconds. A lane whose holder is silent for LANE_LEASE is taken over by another dispatcher.
+LANE_LEASE = env.float("LANE_LEASE", default=15.0)
+DISPATCH_POLL = env.float("DISPATCH_POLL", default=0.25)
+DISPATCH_THREADS = env.int("DISPATCH_THREADS", default=48)
+LANE_CONCURRENCY = env.int("LANE_CONCURRENCY", default=4)
+LANE_CONCURRENCY_CEILING = env.int("LANE_CONCURRENCY_CEILING", default=16)
+RETRY_DELAYS = tuple(
+    float(delay)
+    for delay in env.list(
+        "RETRY_DELAYS", default=["5", "30", "120", "600", "1800", "7200", "21600", "43200", "86400"]
+    )
+)
+# After an outcome that is not known: wait, search, wait, search; only two misses allow another create.
+SEARCH_DELAYS = tuple(float(delay) for delay in env.list("SEARCH_DELAYS", default=["5", "30"]))
+BREAKER_PROBES = tuple(float(delay) for delay in env.list("BREAKER_PROBES", default=["30", "60", "120", "300", "600"]))
+SYNCHRONIZE_WINDOW = env.float("SYNCHRONIZE_WINDOW", default=12 * 3600.0)
+USAGE_FRESH_DAYS = env.int("USAGE_FRESH_DAYS", default=7)
+DELIVERY_HANDLERS = {"ticket": "alerts.tickets.Tickets", "synchronize": "billing.push.Pushes"}
+
+# --- E-mail and logs --------------------------------------------------------------------------------------------------
+
+vars().update(env.email_url("EMAIL_URL", default="consolemail://"))
+DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="portal@localhost")
+LOG_LEVEL = env.str("LOG_LEVEL", default="INFO")
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "filters": {"request_id": {"()": "portal.logs.AddRequestId"}},
+    "formatters": {
+        "json": {"()": "portal.logs.JsonFormatter"},
+        "plain": {"format": "%(asctime)s %(levelname)-7s %(name)s [%(request_id)s] %(message)s"},
+    },
+    "handlers": {
+        "console": {
+            "class": "logging.StreamHandler",
+            "filters": ["request_id"],
+            "formatter": "json" if env.bool("LOG_JSON", default=not DEBUG) else "plain",
+        }
+    },
+    "root": {"handlers": ["console"], "level": LOG_LEVEL},
+}
+
+# --- Admin ------------------------------------------------------------------------------------------------------------
+
+UNFOLD = {"SITE_TITLE": "PSA Portal", "SITE_HEADER": "PSA Portal", "SITE_SYMBOL": "sync_alt", "SHOW_HISTORY": False}

@@ -1,0 +1,85 @@
+"""Every door's address."""
+
+from allauth.account import views as people
+from django.contrib import admin
+from django.urls import include, path, re_path
+from django.views.generic import TemplateView
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
+
+from portal import views
+
+ACCOUNT = "portal/account"
+
+# What we use of django-allauth, with our pages.
+sign_in = [
+    path("login/", people.LoginView.as_view(template_name=f"{ACCOUNT}/login.html"), name="account_login"),
+    path("logout/", people.LogoutView.as_view(template_name=f"{ACCOUNT}/logout.html"), name="account_logout"),
+    path("signup/", views.signup_closed, name="account_signup"),
+    path(
+        "inactive/",
+        people.AccountInactiveView.as_view(template_name=f"{ACCOUNT}/inactive.html"),
+        name="account_inactive",
+    ),
+    path(
+        "password/change/",
+        people.PasswordChangeView.as_view(template_name=f"{ACCOUNT}/password_change.html", success_url="/"),
+        name="account_change_password",
+    ),
+    path(
+        "password/set/",
+        people.PasswordSetView.as_view(template_name=f"{ACCOUNT}/password_change.html", success_url="/"),
+        name="account_set_password",
+    ),
+    path(
+        "password/reset/",
+        people.PasswordResetView.as_view(template_name=f"{ACCOUNT}/password_reset.html"),
+        name="account_reset_password",
+    ),
+    path(
+        "password/reset/done/",
+        people.PasswordResetDoneView.as_view(template_name=f"{ACCOUNT}/password_reset_done.html"),
+        name="account_reset_password_done",
+    ),
+    re_path(
+        r"^password/reset/key/(?P<uidb36>[0-9A-Za-z]+)-(?P<key>.+)/$",
+        people.PasswordResetFromKeyView.as_view(template_name=f"{ACCOUNT}/password_reset_from_key.html"),
+        name="account_reset_password_from_key",
+    ),
+    path(
+        "password/reset/key/done/",
+        people.PasswordResetFromKeyDoneView.as_view(
+            template_name=f"{ACCOUNT}/password_reset_from_key_done.html"
+        ),
+        name="account_reset_password_from_key_done",
+    ),
+]
+
+api = [
+    path("v1/", include("alerts.api_urls")),
+    path("v1/", include("integrations.api_urls")),
+    path("v1/", include("billing.api_urls")),
+    path("v1/", include("portal.api_urls")),
+    path("schema/", SpectacularAPIView.as_view(), name="api_schema"),
+    path("docs/", SpectacularSwaggerSplitView.as_view(url_name="api_schema"), name="api_docs"),
+    path("docs/errors", TemplateView.as_view(template_name="portal/api_errors.html"), name="api_errors"),
+]
+
+urlpatterns = [
+    path("healthz", views.healthz, name="healthz"),
+    path("readyz", views.readyz, name="readyz"),
+    path("admin/", admin.site.urls),
+    path("accounts/", include(sign_in)),
+    path("api/", include(api)),
+    path("partners", views.partners, name="partners"),
+    path("partners/pick", views.pick_partner, name="pick_partner"),
+    path("clients", views.clients, name="clients"),
+    path("clients/<uuid:pk>", views.client, name="client"),
+    path("", include("integrations.urls")),
+    path("", include("billing.urls")),
+    path("", include("alerts.urls")),
+]
+
+handler400 = "portal.views.bad_request"
+handler403 = "portal.views.forbidden"
+handler404 = "portal.views.not_found"
+handler500 = "portal.views.broken"

@@ -1,0 +1,57 @@
+"""Does what the documents name exist, and are the things that exist named?"""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.architecture.source import ROOT
+
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
+TARGET = re.compile(r"^([a-zA-Z.-]+):(?!=)", re.MULTILINE)
+# `make test` in running text, or a line of a code block that begins with it
+NAMED = re.compile(r"(?:`|^\s*(?:\$ )?)make ([a-z][a-z-]*)", re.MULTILINE)
+LINK = re.compile(r"\]\(([^)#:\s]+)(?:#[^)]*)?\)")
+# env.str("NAME"), env("NAME"), env.db_url("NAME"), secret("NAME")
+SETTING = re.compile(r"\b(?:env(?:\.\w+)?|secret)\(\s*\"([A-Z][A-Z0-9_]+)\"")
+
+
+def targets() -> set[str]:
+    return set(TARGET.findall((ROOT / "Makefile").read_text()))
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_make_target_that_is_named_exists(document):
+    assert set(NAMED.findall(document.read_text(encoding="utf-8"))) - targets() == set()
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_link_to_a_file_leads_somewhere(document):
+    links = LINK.findall(document.read_text(encoding="utf-8"))
+    assert [link for link in links if not (document.parent / link).exists()] == []
+
+
+def test_every_make_target_says_what_it_is_for():
+    makefile = (ROOT / "Makefile").read_text()
+    silent = [
+        name
+        for name in targets() - {".PHONY", ".DEFAULT_GOAL"}
+        if not re.search(rf"^{re.escape(name)}:.*## \S", makefile, re.MULTILINE)
+    ]
+    assert silent == []
+
+
+def test_every_setting_is_explained_in_the_example():
+    settings = Path(ROOT / "portal" / "settings.py")
+    read = set(SETTING.findall(settings.read_text(encoding="utf-8"))) if settings.exists() else set()
+    explained = set(re.findall(r"^#? ?([A-Z][A-Z0-9_]+)=", (ROOT / ".env.example").read_text(), re.MULTILINE))
+    assert read - explained == set()
+
+
+def test_every_top_folder_is_on_the_map():
+    from_git = {"portal", "integrations", "billing", "alerts", "tests", "docs", "static", "requirements"}
+    on_the_map = (ROOT / "docs" / "map.md").read_text(encoding="utf-8")
+    missing = [
+        name for name in from_git if (ROOT / name).is_dir() and not re.search(rf"(?<!\w){name}/", on_the_map)
+    ]
+    assert missing == []

@@ -1,0 +1,67 @@
+"""What all tests share: a partner with a client, a sandbox PSA over real HTTP, and a dispatcher to drain lanes with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from rest_framework.test import APIClient
+
+from alerts import eventtypes
+from integrations import wake
+from integrations.sandbox import Sandbox, running_sandbox
+from tests import make
+
+
+@pytest.fixture(autouse=True)
+def _small_world(settings: Any, tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Loopback PSAs are allowed, waits are short, nobody else's dispatcher is woken."""
+    settings.PSA_ALLOW_HTTP = True
+    settings.PSA_ALLOWED_NETWORKS = ("127.0.0.0/8",)
+    settings.PSA_ALLOWED_PORTS = tuple(range(1024, 65536))
+    settings.CONNECTWISE_CLIENT_ID = "5ca1ab1e-0000-4000-8000-000000000001"
+    settings.SEARCH_DELAYS = (0.05, 0.1)
+    settings.RETRY_DELAYS = (0.05,) * 9
+    settings.BREAKER_PROBES = (0.1,)
+    settings.DISPATCH_POLL = 0.02
+    monkeypatch.setattr(wake, "SOCKETS", tmp_path / "wake")
+    eventtypes.forget()
+
+
+@pytest.fixture(scope="session")
+def _sandbox() -> Iterator[Sandbox]:
+    with running_sandbox() as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+def sandbox(_sandbox: Sandbox) -> Sandbox:
+    """A ConnectWise sandbox as seeded, without faults."""
+    _sandbox.control.clear_faults()
+    _sandbox.control.reset()
+    return _sandbox
+
+
+@pytest.fixture
+def world(db: None, sandbox: Sandbox) -> make.World:
+    """Partner "Northwind MSP" with client Bakery Ott (19652), connected to the sandbox, one rule for tickets."""
+    return make.world(sandbox)
+
+
+@pytest.fixture
+def live_world(transactional_db: None, sandbox: Sandbox) -> make.World:
+    """The same, visible to other threads."""
+    return make.world(sandbox)
+
+
+@pytest.fixture
+def drain() -> Callable[..., None]:
+    """Runs a dispatcher in this thread until nothing is due any more."""
+    return make.drain
+
+
+@pytest.fixture
+def api(world: make.World) -> APIClient:
+    """A client with the partner's token and all scopes."""
+    return make.api(world.token)
