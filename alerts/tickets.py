@@ -69,6 +69,7 @@ class TicketTask:
 
     def find(self, psa: Psa) -> Outcome:
         """Look for our key. Found: adopt. Not found: once more later, because the PSA may commit late."""
+        chaos.point("before-search")
         found = psa.find_tickets(self.wanted.external_ref)
         chaos.point("searched")
         if found:
@@ -129,9 +130,9 @@ class TicketTask:
         if not self.writes:
             return outcomes.skipped("observe", "Observe mode: planned, not written.", plan=plan, is_unsent=True)
         try:
-            chaos.point("before-send")
+            chaos.point(f"before-{self.step}")
             applied = psa.apply(plan)
-            chaos.point("after-send")
+            chaos.point(f"after-{self.step}")
         except PsaError as error:
             outcome = self.failed(error)
             outcome.plan = plan
@@ -404,7 +405,9 @@ def sweep(credentials: Credentials) -> int:
     Returns how many tickets were put right.
     """
     with connections.psa_for(credentials) as psa:
+        chaos.point("before-sweep")
         found = psa.recent_tickets(f"{settings.INSTALLATION}:", since=clock.now() - SWEPT)
+        chaos.point("sweep-listed")
         first: dict[str, TicketState] = {}
         righted = 0
         for state in found:

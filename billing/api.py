@@ -104,10 +104,10 @@ def read_usage(
     client = clients.get(str(item.get("client", "")))
     service = services.get(str(item.get("service", "")))
     if client is None:
-        errors.append(FieldError("client", "unknown_client", f"No client “{item.get('client', '')}” is known."))
+        errors.append(FieldError("client", "unknown_client", f"No client “{texts.shown(item.get('client', ''))}” is known."))
     if service is None:
         errors.append(
-            FieldError("service", "unknown_service", f"No service “{item.get('service', '')}” is in the catalogue.")
+            FieldError("service", "unknown_service", f"No service “{texts.shown(item.get('service', ''))}” is known.")
         )
     quantity = quantity_of(item, errors)
     measured_on = day_of(item, errors)

@@ -118,3 +118,8 @@ def companies_like(credentials: Credentials, text: str, most: int = 100) -> list
     """PSA companies whose name contains the text, by name."""
     rows = credentials.choices.filter(kind="company", vanished_at=None, name__icontains=text)
     return list(rows.order_by("name")[:most])
+
+
+def company(credentials: Credentials, psa_id: str) -> Choice | None:
+    """One PSA company, also when it has vanished."""
+    return credentials.choices.filter(kind="company", psa_id=psa_id).first()

@@ -79,6 +79,7 @@ class HeldLane:
         """Called right before each write is sent: may we still?"""
         if clock.monotonic() > self.valid_until:
             raise LeaseLost
+        chaos.soon_after("in-flight")
 
     def widen(self) -> None:
         self.width = min(self.ceiling, self.width + 1 / self.width)
@@ -138,6 +139,7 @@ class Dispatcher:
             self.keep_leases()
         if not self.in_flight:
             lanes.let_go(self.id, list(self.lanes))
+            chaos.point("released")
         self.pool.shutdown(wait=False, cancel_futures=True)
         for lane in self.lanes.values():
             lane.connection.close()
@@ -209,6 +211,7 @@ class Dispatcher:
                     return False
                 claimed = lanes.claim(lane, room)
                 ready = self.prepare(claimed)
+                chaos.point("before-claim-commit")
         except IntegrityError:
             logger.info("Another delivery of the same subject went first", exc_info=True)
             return False

@@ -18,7 +18,7 @@ from django.db.models import Exists, F, OuterRef, Q
 from integrations.models import Delivery, Lane, Status
 from integrations.models.eventlog import IN_FLIGHT
 from integrations.psa.errors import NotPermitted, PsaError, SignInRefused, Throttled
-from portal import clock
+from portal import chaos, clock
 
 STRAIGHT_FAILURES = 5
 CLAIMABLE = (Status.WAITING, Status.UNKNOWN)
@@ -66,6 +66,8 @@ def take(lane: Lane, holder: uuid.UUID) -> bool:
             reason="dispatcher_lost",
             due_at=now + timedelta(seconds=settings.SEARCH_DELAYS[0]),
         )
+        chaos.point("before-take-commit")
+    chaos.point("taken")
     return True
 
 

@@ -7,6 +7,8 @@ import socket
 from datetime import timedelta
 from typing import Any
 
+from django.conf import settings
+
 from portal import clock
 from portal.models import Heartbeat
 
@@ -30,3 +32,29 @@ def alive(kind: str, within: timedelta) -> bool:
 def last_of(kind: str, pid: int) -> Heartbeat | None:
     """The row of one process of this host."""
     return Heartbeat.objects.filter(name=f"{kind}:{socket.gethostname()}:{pid}").first()
+
+
+def job_begins(**signal: Any) -> None:
+    """A worker process takes up a job (django-q2's signal `pre_execute`)."""
+    beat("job", running=True)
+
+
+def job_ends(**signal: Any) -> None:
+    beat("job", running=False)
+
+
+def jobs_under_way() -> int:
+    """How many worker processes of this host are busy with a job that may still take its time."""
+    since = clock.now() - timedelta(seconds=settings.Q_CLUSTER["timeout"] + 10)
+    rows = Heartbeat.objects.filter(name__startswith=f"job:{socket.gethostname()}:", beat_at__gt=since)
+    return sum(1 for row in rows if row.detail.get("running") and is_running(row.detail["pid"]))
+
+
+def is_running(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

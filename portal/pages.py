@@ -192,7 +192,7 @@ def item(label: str, url_name: str, *pages: str, group: str = "") -> Item:
 
 
 MENU = (
-    item("Dashboard", "dashboard"),
+    item("Dashboard", "dashboard", "tickets", "conditions"),
     item(
         "Clients", "clients", "client", "client_settings", "client_mapping", "client_agreement", "client_activity"
     ),

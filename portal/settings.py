@@ -24,7 +24,16 @@ environ.Env.read_env(BASE_DIR / ".env")
 TESTING = "pytest" in sys.modules
 DEBUG = env.bool("DEBUG", default=TESTING)
 # Commands that build or describe the project; they may run without secrets.
-BUILDING = len(sys.argv) > 1 and sys.argv[1] in {"makemigrations", "collectstatic", "spectacular", "help"}
+BUILDING = len(sys.argv) > 1 and sys.argv[1] in {
+    "makemigrations",
+    "collectstatic",
+    "spectacular",
+    "help",
+    "demo",
+    "bench",
+    "chaos",
+    "proofs",
+}
 
 
 def secret(name: str) -> str:
@@ -222,6 +231,7 @@ REST_FRAMEWORK = {
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "EXCEPTION_HANDLER": "portal.rest.problem",
     "PAGE_SIZE": 50,
+    "UNICODE_JSON": False,  # half a surrogate pair can then be quoted in an error
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
     "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
 }
@@ -262,7 +272,8 @@ Q_CLUSTER = {
 # --- The product ------------------------------------------------------------------------------------------------------
 
 # Where people reach the portal; goes into tickets and e-mails.
-PORTAL_URL = env.str("PORTAL_URL", default=f"http://127.0.0.1:{env.int('PORT', default=8000)}").rstrip("/")
+PORT = env.int("PORT", default=8000)
+PORTAL_URL = env.str("PORTAL_URL", default=f"http://127.0.0.1:{PORT}").rstrip("/")
 MANAGED_ID_PREFIX = env.str("MANAGED_ID_PREFIX", default="EFS-")
 # Names this installation inside our key on PSA records; never change it once tickets exist.
 INSTALLATION = env.str("INSTALLATION", default="psap")

@@ -49,3 +49,9 @@ def unstorable(text: str) -> str:
     except UnicodeEncodeError:
         return "half of a surrogate pair"
     return ""
+
+
+def shown(value: Any) -> str:
+    """What somebody sent, short enough to be quoted in an error."""
+    text = str(value)
+    return text if len(text) <= 100 else f"{text[:100]}…"

@@ -13,8 +13,7 @@ from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST, require_safe
 
-from portal import clients as client_search
-from portal import heartbeat, inheritance, logs, pages
+from portal import clientlist, heartbeat, inheritance, logs, pages
 from portal.access import is_vendor
 from portal.forms import ClientSearch
 from portal.models import Client
@@ -59,9 +58,9 @@ def pick_partner(request: PageRequest) -> HttpResponse:
 def clients(request: PageRequest) -> HttpResponse:
     form = ClientSearch(request.GET)
     text = form.cleaned_data["q"] if form.is_valid() else ""
-    mine = client_search.by_name(pages.rows(request, Client).select_related("organization", "partner"))
+    mine = clientlist.by_name(pages.rows(request, Client).select_related("organization", "partner"))
     page = pages.page_of(
-        request, client_search.search(mine, text), by="sort_name", within=mine, descending=False
+        request, clientlist.search(mine, text), by="sort_name", within=mine, descending=False
     )
     return pages.show(request, "portal/clients.html", {"page": page, "form": form})
 

@@ -62,6 +62,6 @@ def drain() -> Callable[..., None]:
 
 
 @pytest.fixture
-def api(world: make.World) -> APIClient:
+def api(world: make.World) -> APIClient:  # a world of either kind
     """A client with the partner's token and all scopes."""
     return make.api(world.token)

@@ -83,7 +83,8 @@ def connect(
 
     A lane makes one `SharedConnection` for its connection and passes it for each of its threads: they then share
     kept-alive sockets and what was discovered, and `close()` of an adapter leaves them open. Without `shared` the
-    adapter has its own, and `close()` ends it. `sign_in.site` is what `normalise_site` gave.
+    adapter has its own, and `close()` ends it. The policy of `shared` is the one that holds. `sign_in.site` is
+    what `normalise_site` gave.
     """
     if kind not in KINDS:
         raise Misconfigured(f"There is no PSA called “{kind}”.", field="kind")

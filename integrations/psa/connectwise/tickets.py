@@ -81,13 +81,14 @@ class Tickets:
         return [ticket for ticket in found if ticket.external_ref == external_ref]
 
     def recent(self, ref_prefix: str, since: datetime) -> list[TicketState]:
-        """`_info/dateEntered` is not known to be filterable; `dateEntered` is what clients send (field)."""
+        """Asked by `lastUpdated`, which is documented to be filterable; `dateEntered` is not."""
         found = self._search(
             conditions.both(
-                conditions.since("dateEntered", since), conditions.starts_with("externalXRef", ref_prefix)
+                conditions.since("lastUpdated", since), conditions.starts_with("externalXRef", ref_prefix)
             )
         )
-        return [ticket for ticket in found if ticket.external_ref.startswith(ref_prefix)]
+        ours = [ticket for ticket in found if ticket.external_ref.startswith(ref_prefix)]
+        return [ticket for ticket in ours if ticket.entered_at is None or ticket.entered_at >= since]
 
     def _search(self, wanted: str) -> list[TicketState]:
         rows = self._rest.all("/service/tickets", conditions=wanted, fields=FIELDS)

@@ -172,6 +172,18 @@ def test_a_server_that_never_shakes_hands_is_left_at_the_connect_time_out(transp
     assert not error.outcome_unknown
 
 
+@pytest.mark.parametrize("name", ["dripping head", "dripping body", "silence", "a body of 1 GB", "reset"])
+def test_the_deadline_and_the_cap_hold_behind_tls_too(
+    name: str, transport: MakeTransport, tmp_path: Path
+) -> None:
+    context, trusted = certificate(tmp_path, "psa.example.com")
+    policy = AddressPolicy(allowed_networks=("127.0.0.0/8",), allowed_ports=(0,), ca_bundle=str(trusted))
+    with RawServer(UNKNOWN[name], context=context) as server, seconds_at_most(2.0):
+        site = f"https://psa.example.com:{server.port}"
+        calls = transport(site, policy=policy, resolver=lambda host, port: ["127.0.0.1"], deadline=0.5)
+        assert failure(calls).outcome_unknown
+
+
 def silence(talk: Talk) -> None:
     talk.request()
     talk.wait()
@@ -534,6 +546,7 @@ def test_cookies_are_not_kept(transport: MakeTransport) -> None:
         write(calls)
         write(calls)
         assert b"cookie" not in server.requests[1].lower()
+        assert len(calls.shared.session.cookies) == 0
 
 
 def test_proxies_of_the_environment_are_not_used(

@@ -179,6 +179,8 @@ def test_the_lines_stand_on_the_plan_for_the_preview(psa: ConnectWisePsa) -> Non
         (None, "0"),
         ("x", "0"),
         (1e-7, "0.0000001"),
+        ("1E+999999999", "0"),
+        ([], "0"),
     ],
 )
 def test_amounts_are_plain_decimal_text(value: Any, text: str) -> None:

@@ -16,6 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from integrations.psa.connectwise import ConnectWisePsa
+from integrations.psa.connectwise.options import LISTS
 from integrations.psa.errors import PsaError
 from integrations.psa.kinds import connect
 from integrations.psa.port import SignIn
@@ -46,12 +47,12 @@ VALUES: st.SearchStrategy[Any] = st.recursive(
     ),
     max_leaves=8,
 )
-NAMES = (
+NAMES = (  # noqa: SIM905 - shorter to read
     "id summary externalXRef closedFlag board status company mergedParentTicket _info name identifier product"
     " quantity lessIncluded unitPrice serialNumber cancelledDate closedStatus inactive sortOrder typeAssociationIds"
     " territory unitOfMeasure type billingCycle agreementStatus code message errors error Codebase dateEntered"
     " moduleFunctionName addLevel editLevel inquireLevel version"
-).split()  # fmt: skip  # noqa: SIM905 - shorter to read
+).split()
 RECORDS = st.one_of(
     VALUES,
     st.dictionaries(st.sampled_from(NAMES), VALUES, max_size=12),
@@ -62,9 +63,7 @@ BODIES = st.one_of(RECORDS, st.lists(RECORDS, max_size=4))
 VERBS: dict[str, Callable[[ConnectWisePsa], object]] = {
     "check": lambda psa: psa.check(["tickets", "closing", "billing", "statistics"]),
     "companies": lambda psa: psa.companies("ott"),
-    "choices": lambda psa: [
-        psa.choices(kind) for kind in ("company", "board", "status", "subtype", "product")
-    ],  # type: ignore[arg-type]
+    "choices": lambda psa: [psa.choices(kind) for kind in LISTS],
     "agreements": lambda psa: psa.choices("agreement", "250"),
     "lines": lambda psa: psa.lines("401"),
     "ticket": lambda psa: psa.ticket("17"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -181,6 +182,17 @@ def test_odd_rows_do_no_harm(
 ) -> None:
     cloud.get(STATUSES, json=rows)
     assert len(cloud_psa.choices("status", "2")) <= 1
+
+
+def test_an_old_ticket_that_was_changed_lately_is_not_recent(
+    cloud_psa: ConnectWisePsa, cloud: responses.RequestsMock
+) -> None:
+    old = {"id": 17, "externalXRef": "portal-17-1", "_info": {"dateEntered": "2026-01-01T10:00:00Z"}}
+    new = {"id": 18, "externalXRef": "portal-18-1", "_info": {"dateEntered": "2026-02-01T10:00:00Z"}}
+    cloud.get(f"{SITE}/v2026_4/apis/3.0/service/tickets", json=[old, new])
+    assert [
+        ticket.id for ticket in cloud_psa.recent_tickets("portal-", datetime(2026, 2, 1, tzinfo=UTC))
+    ] == ["18"]
 
 
 # --- refusals ----------------------------------------------------------------------------------------------------

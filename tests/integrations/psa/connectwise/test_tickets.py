@@ -214,7 +214,7 @@ def test_only_the_exact_key_is_found(psa: ConnectWisePsa) -> None:
 
 
 def test_recent_tickets_are_those_of_ours_since_then(psa: ConnectWisePsa) -> None:
-    for ref in ("portal-17-1", "portal-18-1", "other-1"):
+    for ref in ("portal-17-1", "portal-18-1", "PORTAL-19-1", "other-1"):
         opened(psa, external_ref=ref)
     since = datetime.now(UTC) - timedelta(hours=24)
     recent = psa.recent_tickets("portal-", since)

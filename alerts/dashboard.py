@@ -1,0 +1,95 @@
+"""What needs a person now, and what to do next (asked by the dashboard)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from django.db.models import Q, QuerySet
+
+from alerts.models import Condition, Notification, Ticket, TicketSettings
+from integrations.models import Action, CompanyLink, Credentials, Delivery, Event, Lane, Status
+from integrations.models.connections import Kind
+from portal import clock
+from portal.models import Partner
+
+MOST = 1000
+RECENT = timedelta(days=7)
+Rows = Callable[[Any], QuerySet[Any]]
+
+
+@dataclass(frozen=True)
+class Count:
+    """A number that is not worth counting beyond a thousand."""
+
+    number: int
+
+    def __str__(self) -> str:
+        return f"{MOST:,}+" if self.number > MOST else f"{self.number:,}"
+
+    def __bool__(self) -> bool:
+        return self.number > 0
+
+
+@dataclass(frozen=True)
+class Figures:
+    """How things stand; deliveries of the last seven days."""
+
+    open_tickets: Count
+    failing: Count
+    waiting: Count
+    failed: Count
+    held: Count
+    parked: Count
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step of setting a partner up."""
+
+    title: str
+    url_name: str
+    is_done: bool
+
+
+def count(rows: QuerySet[Any]) -> Count:
+    return Count(rows.order_by()[: MOST + 1].count())
+
+
+def figures(rows: Rows) -> Figures:
+    """`rows` gives the rows of a model that the page may show."""
+    recent = rows(Delivery).filter(created_at__gt=clock.now() - RECENT)
+    return Figures(
+        open_tickets=count(rows(Ticket).filter(state=Ticket.State.OPEN)),
+        failing=count(rows(Condition).filter(state=Condition.State.FAILING)),
+        waiting=count(recent.filter(status__in=[Status.WAITING, Status.RUNNING, Status.UNKNOWN])),
+        failed=count(recent.filter(status=Status.FAILED)),
+        held=count(recent.filter(status=Status.HELD)),
+        parked=count(rows(Event).filter(state=Event.State.PARKED)),
+    )
+
+
+def troubled_lanes(rows: Rows, most: int = 20) -> list[Lane]:
+    """Connections that need somebody: stopped, not permitted, paused, or with a failed test."""
+    trouble = ~Q(breaker="") | ~Q(blocked={}) | Q(is_paused=True) | Q(credentials__test_passed=False)
+    found = rows(Lane).filter(trouble).exclude(credentials__kind=Kind.NONE)
+    found = found.select_related("partner", "credentials__organization", "credentials__client")
+    return list(found.defer("credentials__secret").order_by("breaker_since", "pk")[:most])
+
+
+def steps(partner: Partner) -> list[Step]:
+    """The way from an empty portal to the first ticket."""
+    connected = Credentials.objects.filter(partner=partner).exclude(kind=Kind.NONE)
+    rules = Notification.objects.filter(partner=partner, is_enabled=True)
+    return [
+        Step("Enter PSA Credentials", "credentials", connected.exists()),
+        Step("Test the connection", "credentials", connected.filter(test_passed=True).exists()),
+        Step("Choose how tickets look", "setup", TicketSettings.objects.filter(partner=partner).exists()),
+        Step("Create a notification that opens tickets", "notifications", rules.filter(action=Action.TICKET).exists()),
+        Step("Map a client to its PSA company", "clients", CompanyLink.objects.filter(partner=partner).exists()),
+        Step("Have a first event", "event_log", Event.objects.filter(partner=partner).exists()),
+    ]
+
+

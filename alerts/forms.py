@@ -1,0 +1,173 @@
+"""What people type into this room's pages."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+
+from alerts.models import EventType, Notification, default_severities
+from alerts.notifications import Entered
+from alerts.setup import OF_A_BOARD, Setup
+from alerts.ticketsettings import CHOICES
+from integrations.models import Action, Choice
+from integrations.models.eventlog import Severity
+from portal.forms import LOOKS, PortalForm
+from portal.models import Client, Organization, Partner
+from portal.models.partners import client_number_of
+
+YES_NO = [("yes", "Yes"), ("no", "No")]
+
+
+class NotificationForm(PortalForm):
+    """Create a New Notification."""
+
+    name = forms.CharField(label="Name", max_length=200)
+    action = forms.ChoiceField(label="Notification Action", choices=Action)
+    severities = forms.MultipleChoiceField(
+        label="Severities",
+        choices=[(value, value.capitalize()) for value in Severity.values],
+        widget=forms.CheckboxSelectMultiple,
+        error_messages={"required": "Tick at least one severity: with none the notification would never apply."},
+    )
+    all_event_types = forms.ChoiceField(
+        label="Subscribe to All Event Types", choices=YES_NO, widget=forms.RadioSelect
+    )
+    event_types = forms.MultipleChoiceField(
+        label="Event types", required=False, widget=forms.CheckboxSelectMultiple
+    )
+    organization = forms.ChoiceField(label="Only for an organization", required=False)
+    client = forms.CharField(
+        label="Only for a client", required=False, max_length=60, help_text="Client id or managed ID, like 19652 or EFS-19652."
+    )
+    position = forms.IntegerField(
+        label="Order", required=False, min_value=0, max_value=100_000, help_text="Smaller numbers are asked first. Empty: at the end."
+    )
+    is_enabled = forms.BooleanField(label="Enabled", required=False)
+
+    def __init__(self, *args: Any, partner: Partner, current: Notification | None = None, **kwargs: Any) -> None:
+        super().__init__(*args, initial=initial_of(current), **kwargs)
+        self.partner = partner
+        known = {row.name: f"{row.title} ({row.name})" for row in EventType.objects.all()}
+        known |= {name: name for name in (current.event_types if current else []) if name not in known}
+        self.organizations = {str(row.pk): row for row in Organization.objects.of(partner)}
+        self.fields["event_types"].choices = list(known.items())  # type: ignore[attr-defined]
+        self.fields["organization"].choices = [  # type: ignore[attr-defined]
+            ("", "All organizations"),
+            *((key, row.name) for key, row in self.organizations.items()),
+        ]
+
+    def clean_organization(self) -> Organization | None:
+        return self.organizations.get(self.cleaned_data["organization"])
+
+    def clean_client(self) -> Client | None:
+        text = self.cleaned_data["client"]
+        if not text:
+            return None
+        client = Client.objects.of(self.partner).filter(number=client_number_of(text)).first()
+        if client is None:
+            raise forms.ValidationError(f"{self.partner} has no client “{text}”.")
+        return client
+
+    def clean(self) -> dict[str, Any]:
+        data = super().clean() or {}
+        if data.get("organization") and data.get("client"):
+            self.add_error("client", "Choose an organization or a client, not both.")
+        if data.get("all_event_types") == "no" and not data.get("event_types"):
+            self.add_error("event_types", "Tick at least one event type, or subscribe to all.")
+        return data
+
+    def entered(self) -> Entered:
+        data = dict(self.cleaned_data)
+        return Entered(**{**data, "all_event_types": data["all_event_types"] == "yes"})
+
+
+def initial_of(row: Notification | None) -> dict[str, Any]:
+    if row is None:
+        return {"severities": default_severities(), "all_event_types": "yes", "is_enabled": True}
+    return {
+        "name": row.name,
+        "action": row.action,
+        "severities": row.severities,
+        "all_event_types": "yes" if row.all_event_types else "no",
+        "event_types": row.event_types,
+        "organization": str(row.organization_id or ""),
+        "client": str(row.client.number) if row.client else "",
+        "position": row.position,
+        "is_enabled": row.is_enabled,
+    }
+
+
+class GroupedSelect(forms.Select):
+    """A drop-down whose options tell which group of another drop-down belongs to them."""
+
+    groups: dict[str, str] = {}
+
+    def create_option(self, name: str, value: Any, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        option = super().create_option(name, value, *args, **kwargs)
+        if group := self.groups.get(str(value)):
+            option["attrs"]["data-group"] = group
+        return option
+
+
+class TicketSettingsForm(PortalForm):
+    """How tickets look at one level. Empty means: as inherited."""
+
+    board = forms.ChoiceField(label="Service Board", required=False, widget=GroupedSelect)
+    new_status = forms.ChoiceField(label="Initial Status", required=False)
+    closing_status = forms.ChoiceField(label="Closing Status", required=False)
+    type = forms.ChoiceField(label="Service Type", required=False)
+    subtype = forms.ChoiceField(label="Subtype", required=False)
+    priority = forms.ChoiceField(label="Ticket Priority", required=False)
+    source = forms.ChoiceField(label="Source", required=False)
+    automatic_closure = forms.ChoiceField(label="Automatic Ticket Closure", required=False)
+
+    def __init__(self, *args: Any, setup: Setup, **kwargs: Any) -> None:
+        super().__init__(*args, initial=own_values(setup), **kwargs)
+        self.setup = setup
+        self.known: dict[str, Choice] = {}
+        boards = {row.psa_id: row.name for row in setup.offered.get("board", [])}
+        for name in CHOICES:
+            self.offer(name, boards)
+        board = self.fields["board"].widget
+        board.groups = {str(row.pk): row.name for row in setup.offered.get("board", [])}  # type: ignore[attr-defined]
+        board.attrs["class"] = LOOKS[forms.Select]
+        board.attrs["data-inherited"] = getattr(setup.inherited["board"].value, "name", "")
+        closure = self.fields["automatic_closure"]
+        closure.choices = [("", self.inherit_label("automatic_closure")), *YES_NO]  # type: ignore[attr-defined]
+
+    def offer(self, name: str, boards: dict[str, str]) -> None:
+        """Fill one drop-down, in groups by board where the values belong to boards."""
+        rows = list(self.setup.offered.get(name, []))
+        own = getattr(self.setup.row, name, None)
+        gone = [own] if own is not None and own not in rows else []
+        self.known |= {str(row.pk): row for row in [*rows, *gone]}
+        options: list[Any] = [(str(row.pk), f"{row.name} (no longer offered by the PSA)") for row in gone]
+        if name in OF_A_BOARD:
+            self.fields[name].widget.attrs["data-follows"] = "id_board"
+            for board_id, board in boards.items():
+                options.append((board, [(str(row.pk), row.name) for row in rows if row.within == board_id]))
+        else:
+            options += [(str(row.pk), row.name) for row in rows]
+        self.fields[name].choices = [("", self.inherit_label(name)), *options]  # type: ignore[attr-defined]
+
+    def inherit_label(self, name: str) -> str:
+        inherited = self.setup.inherited[name]
+        if inherited.value is None:
+            return "Not set: the PSA decides"
+        shown = {True: "Yes", False: "No"}.get(inherited.value, str(inherited.value)) if isinstance(inherited.value, bool) else str(inherited.value)
+        return f"Inherit: {shown}" + (f" (from {inherited.source})" if inherited.source else " (default)")
+
+    def values(self) -> dict[str, Any]:
+        """By field; None where the level says nothing itself."""
+        data = self.cleaned_data
+        closure = {"yes": True, "no": False}.get(data["automatic_closure"])
+        return {**{name: self.known.get(data[name]) for name in CHOICES}, "automatic_closure": closure}
+
+
+def own_values(setup: Setup) -> dict[str, str]:
+    row = setup.row
+    if row is None:
+        return {}
+    closure = {True: "yes", False: "no", None: ""}[row.automatic_closure]
+    return {**{name: str(getattr(row, f"{name}_id") or "") for name in CHOICES}, "automatic_closure": closure}

@@ -1,0 +1,303 @@
+"""Pages of this room: PSA Credentials, the mapping of a client, and the Event Log."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from django.contrib import messages
+from django.db.models import QuerySet
+from django.http import Http404, HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from integrations import choices, companies, connections, effective, eventlog, eventsearch
+from integrations.forms import SKIP, CompanyForm, CompanySearchForm, CredentialsForm, EventSearchForm
+from integrations.models import Choice, CompanyLink, Credentials, Delivery, Event
+from integrations.models.connections import Kind
+from integrations.psa.errors import Misconfigured
+from portal import background, clock, inheritance, pages
+from portal.models import Client, Organization
+from portal.pages import PageRequest
+
+Level = Organization | Client
+LEVELS: dict[str, type[Organization] | type[Client]] = {"organization": Organization, "client": Client}
+TEST_PATIENCE = timedelta(seconds=90)
+KNOWN_SITES = ("na.myconnectwise.net", "eu.myconnectwise.net", "au.myconnectwise.net", "staging.connectwisedev.com")
+
+
+# --- PSA Credentials -------------------------------------------------------------------------------------------------
+
+
+@require_safe
+@pages.partner_page
+def credentials(request: PageRequest) -> HttpResponse:
+    """Every organization with the credentials in effect there, and the clients that have their own."""
+    assert request.partner is not None
+    tree = inheritance.Tree.of(request.partner.pk)
+    rows = effective.by_level(request.partner.pk)
+    organizations = sorted(tree.by_id.values(), key=lambda node: [up.name for up in reversed(tree.upwards(node.pk))])
+    context = {
+        "organizations": [
+            (node, len(tree.upwards(node.pk)) - 1, inheritance.nearest(tree.upwards(node.pk), rows))
+            for node in organizations
+        ],
+        "clients": Client.objects.filter(pk__in=[row.client_id for row in rows.values() if row.client_id]),
+        "own": rows,
+    }
+    return pages.show(request, "integrations/credentials.html", context)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@pages.page
+def credentials_of(request: PageRequest, level: str, pk: uuid.UUID) -> HttpResponse:
+    """The form of one level, with the health of the connection beside it."""
+    place = level_in(request, level, pk)
+    current = Credentials.objects.filter(**connections.level_of(place)).select_related("lane").first()
+    if request.method == "POST":
+        pages.require_manager(request, place.partner)
+        form = CredentialsForm(request.POST, current=current)
+        if form.is_valid() and (saved := save(form, place, current, request)):
+            messages.success(request, saved_text(saved))
+            return redirect("credentials_of", level, pk)
+    else:
+        form = CredentialsForm(initial=initial_of(current), current=current)
+    context = {
+        "place": place,
+        "level": level,
+        "form": form,
+        "current": current,
+        "inherited": None if current else inherited_by(place),
+        "known_sites": KNOWN_SITES,
+        **(connection_context(current) if current else {}),
+    }
+    return pages.show(request, "integrations/credentials_of.html", context, partner=place.partner)
+
+
+def level_in(request: PageRequest, level: str, pk: uuid.UUID) -> Level:
+    """The organization or client that an address names."""
+    if level not in LEVELS:
+        raise Http404
+    return pages.get_row(request, LEVELS[level], pk)
+
+
+def save(
+    form: CredentialsForm, place: Level, current: Credentials | None, request: PageRequest
+) -> Credentials | None:
+    """The saved row, or None with the refusal beside its field."""
+    try:
+        return connections.save_credentials(place, form.entered(), by=request.user, current=current)
+    except Misconfigured as refusal:
+        form.add_refusal(refusal.field, refusal.text, refusal.advice)
+        return None
+
+
+def saved_text(saved: Credentials) -> str:
+    if saved.kind == Kind.NONE:
+        return "Saved: no PSA is used here."
+    return f"Saved. Calls go to {saved.site_url}. Press Test It to see whether everything is in place."
+
+
+def initial_of(current: Credentials | None) -> dict[str, str]:
+    if current is None:
+        return {}
+    return {name: getattr(current, name) for name in ("kind", "site_url", "login_company", "public_key")}
+
+
+def inherited_by(place: Level) -> Credentials | None:
+    """What is in effect at a level that has no credentials of its own."""
+    tree = inheritance.Tree.of(place.partner_id)
+    levels = tree.levels_of(place) if isinstance(place, Client) else tree.upwards(place.pk)
+    return inheritance.nearest(levels, effective.by_level(place.partner_id))
+
+
+def connection_context(row: Credentials) -> dict[str, Any]:
+    return {
+        **test_context(row),
+        "stock": choices.stock_of(row),
+        "options_seen_at": choices.seen_at(row),
+        "lane": getattr(row, "lane", None),
+    }
+
+
+def test_context(row: Credentials) -> dict[str, Any]:
+    """Whether a test runs; one that nobody took up is told as such."""
+    asked, tested = row.test_asked_at, row.tested_at
+    is_open = asked is not None and (tested is None or tested < asked)
+    is_lost = is_open and asked is not None and clock.now() - asked > TEST_PATIENCE
+    return {"row": row, "is_testing": is_open and not is_lost, "is_test_lost": is_lost}
+
+
+@require_POST
+@pages.page
+def test_it(request: PageRequest, pk: uuid.UUID) -> HttpResponse:
+    row = connection_in(request, pk)
+    pages.require_manager(request, row.partner)
+    connections.ask_for_test(row)
+    return redirect(place_of(row) + "#test")
+
+
+@require_safe
+@pages.page
+def test_progress(request: PageRequest, pk: uuid.UUID) -> HttpResponse:
+    """The part of the page that htmx fetches again while a test runs."""
+    return render(request, "integrations/test_report.html", test_context(connection_in(request, pk)))
+
+
+@require_POST
+@pages.page
+def reload_options(request: PageRequest, pk: uuid.UUID) -> HttpResponse:
+    row = connection_in(request, pk)
+    pages.require_manager(request, row.partner)
+    background.enqueue("integrations.jobs.reload_choices", str(row.pk))
+    messages.info(request, "The options are being read from the PSA. Reload this page in a moment to see how many came.")
+    return redirect(place_of(row) + "#options")
+
+
+def connection_in(request: PageRequest, pk: uuid.UUID) -> Credentials:
+    row = pages.get_row(request, Credentials, pk, "organization", "client", "lane")
+    if row.kind == Kind.NONE:
+        raise Http404
+    return row
+
+
+def place_of(row: Credentials) -> str:
+    level = "client" if row.client_id else "organization"
+    return redirect("credentials_of", level, row.client_id or row.organization_id).url
+
+
+# --- Mapping ---------------------------------------------------------------------------------------------------------
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@pages.page
+def client_mapping(request: PageRequest, pk: uuid.UUID) -> HttpResponse:
+    """Which PSA company a client is, picked from our copy of the PSA's list."""
+    client = pages.get_row(request, Client, pk, "organization")
+    connection = effective.credentials_for(
+        client, inheritance.Tree.of(client.partner_id), effective.by_level(client.partner_id)
+    )
+    context: dict[str, Any] = {"client": client, "connection": connection}
+    if connection is not None:
+        search = CompanySearchForm(request.GET)
+        offered = Offered.of(client, connection, search.cleaned_data["q"] if search.is_valid() else "")
+        form = CompanyForm(request.POST or None, offered=offered.groups, initial={"company": offered.initial})
+        if request.method == "POST":
+            pages.require_manager(request, client.partner)
+            if form.is_valid():
+                company_id, name = form.picked()
+                companies.link_company(client, connection, psa_company_id=company_id, name=name)
+                messages.success(request, f"{client.name} is {name} in the PSA." if name else f"{client.name} is skipped.")
+                return redirect("client_mapping", pk)
+        context |= {"form": form, "search": search, "offered": offered, "options_seen_at": choices.seen_at(connection)}
+    return pages.show(request, "integrations/client_mapping.html", context, partner=client.partner)
+
+
+@dataclass(frozen=True)
+class Offered:
+    """The companies to choose from: the one that is linked, those of a like name, then the rest by name."""
+
+    link: CompanyLink | None
+    groups: list[tuple[str, list[Choice]]]
+
+    @classmethod
+    def of(cls, client: Client, connection: Credentials, text: str) -> Offered:
+        link = client.company_links.filter(credentials=connection).first()
+        linked = choices.company(connection, link.psa_company_id) if link else None
+        found = choices.companies_like(connection, text)
+        alike = [] if text else choices.companies_like(connection, client.name.split()[0], most=10)
+        used = {row.pk for row in [*linked_list(linked), *alike]}
+        rest = [row for row in found if row.pk not in used]
+        alike = [row for row in alike if linked is None or row.pk != linked.pk]
+        return cls(link, [("Linked now", linked_list(linked)), ("Named alike", alike), ("PSA companies", rest)])
+
+    @property
+    def initial(self) -> str:
+        if self.link is None:
+            return ""
+        return self.link.psa_company_id or SKIP
+
+
+def linked_list(linked: Choice | None) -> list[Choice]:
+    return [linked] if linked else []
+
+
+# --- Event Log -------------------------------------------------------------------------------------------------------
+
+
+@require_safe
+@pages.page
+def event_log(request: PageRequest) -> HttpResponse:
+    form = EventSearchForm(request.GET)
+    wanted = form.wanted()
+    mine = pages.rows(request, Event)
+    found = eventsearch.for_list(eventsearch.search(mine, wanted))
+    context = {
+        "page": pages.page_of(request, found, by="received_at", within=mine),
+        "form": form,
+        "wanted": wanted,
+        "has_parked": mine.filter(state=Event.State.PARKED).exists(),
+    }
+    return pages.show(request, "integrations/event_log.html", context)
+
+
+@require_safe
+@pages.page
+def parked_events(request: PageRequest) -> HttpResponse:
+    """Events whose client nobody knows, with the name they gave."""
+    mine = pages.rows(request, Event).filter(state=Event.State.PARKED)
+    page = pages.page_of(request, mine.select_related("partner"), by="received_at", within=mine)
+    return pages.show(request, "integrations/parked_events.html", {"page": page})
+
+
+@require_safe
+@pages.page
+def event(request: PageRequest, pk: uuid.UUID) -> HttpResponse:
+    row = pages.get_row(request, Event, pk, "client", "account")
+    deliveries = row.deliveries.order_by("created_at", "id").select_related("lane__credentials")
+    deliveries = deliveries.defer("lane__credentials__secret")
+    context = {"event": row, "deliveries": list(deliveries)}
+    return pages.show(request, "integrations/event.html", context, partner=row.partner)
+
+
+@require_POST
+@pages.page
+def reprocess(request: PageRequest, pk: uuid.UUID) -> HttpResponse:
+    """Reprocess Notification: try one delivery again."""
+    row = pages.get_row(request, Delivery, pk)
+    pages.require_manager(request, row.partner)
+    tell_reprocessed(request, eventlog.reprocess(Delivery.objects.filter(pk=row.pk)))
+    return redirect("event", row.event_id)
+
+
+@require_POST
+@pages.page
+def reprocess_selected(request: PageRequest) -> HttpResponse:
+    """What hangs on the ticked events, or on all that match the search that was shown."""
+    events = pages.changeable(request, pages.rows(request, Event))
+    if "matching" in request.POST:
+        found = eventsearch.search(events, EventSearchForm(request.POST).wanted())
+        count = eventlog.reprocess_many(eventsearch.deliveries_of(found))
+        messages.success(request, f"{count} deliveries were handed over; they are tried again one after the other.")
+        return redirect("event_log")
+    ticked = [key for text in request.POST.getlist("event") if (key := pages.id_in(text))]
+    tell_reprocessed(request, eventlog.reprocess(eventsearch.deliveries_of(events.filter(pk__in=ticked))))
+    return redirect("event_log")
+
+
+def tell_reprocessed(request: PageRequest, count: int) -> None:
+    if count == 1:
+        messages.success(request, "1 delivery will be tried again.")
+    elif count:
+        messages.success(request, f"{count} deliveries will be tried again.")
+    else:
+        messages.info(request, "Nothing to try again: it is on its way already, or no PSA is configured.")
+
+
+def events_panel(request: PageRequest, client: Client) -> str:
+    """The latest events of a client, inside another room's page."""
+    newest: QuerySet[Any] = Event.objects.visible_to(request.user).filter(client=client).order_by("-received_at", "-id")
+    context = {"events": eventsearch.for_list(newest)[:15], "client": client}
+    return render(request, "integrations/events_panel.html", context).content.decode()

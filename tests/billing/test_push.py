@@ -1,0 +1,153 @@
+"""From usage to an agreement line, and what is held back."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from rest_framework.test import APIClient
+
+from billing import synchronize, usage
+from billing.models import PushItem, PushRun, SynchronizeWindow, Usage
+from integrations import eventlog
+from integrations.models import Delivery, Status
+from portal import clock
+from portal.models import Client
+from tests import make
+
+
+@pytest.fixture
+def world(live_world: make.World) -> make.World:
+    make.billing(live_world)
+    return live_world
+
+
+def word(**more: Any) -> dict[str, Any]:
+    today = clock.now().date().isoformat()
+    return {"client": 19652, "service": "online-backup-servers", "quantity": 5, "measured_on": today, **more}
+
+
+def line(world: make.World) -> dict[str, Any]:
+    [agreement] = world.sandbox.control.agreements(id=401)
+    return next(row for row in agreement["additions"] if row["product"]["id"] == 302)
+
+
+def test_usage_becomes_the_quantity_and_the_description_of_the_agreement_line(world: make.World, drain: Any) -> None:
+    before = line(world)["quantity"]
+    api = make.api(world.token)
+    words = [word(account="SRV-01", quantity=1), word(account="SRV-02", quantity="2.5")]
+    answer = api.post("/api/v1/usage", {"usage": words})
+    assert [row["status"] for row in answer.json()["results"]] == ["accepted", "accepted"]
+    drain()
+    after = line(world)
+    assert before != after["quantity"] == 4
+    assert "SRV-02: 2.5 servers" in after["invoiceDescription"]
+    item = PushItem.objects.get()
+    assert (item.state, item.before["quantity"], item.after["quantity"]) == ("done", str_of(before), "4")
+    assert PushRun.objects.get().state == "done"
+
+
+def str_of(number: float) -> str:
+    return str(int(number)) if number == int(number) else str(number)
+
+
+def test_what_is_unchanged_is_not_written(world: make.World, drain: Any) -> None:
+    api = make.api(world.token)
+    api.post("/api/v1/usage", word())
+    drain()
+    writes = world.sandbox.control.counts()["writes"]
+    client = Client.objects.get()
+    synchronize.request(client, cause="button", at_once=True)
+    drain()
+    assert world.sandbox.control.counts()["writes"] == writes
+    assert PushItem.objects.latest("id").state == "unchanged"
+
+
+def test_the_twelve_hours_count_from_a_success_and_reprocess_ignores_them(world: make.World, drain: Any) -> None:
+    world.sandbox.control.fault("status_403", path="additions", times=1)
+    api = make.api(world.token)
+    api.post("/api/v1/usage", word())
+    drain()
+    assert SynchronizeWindow.objects.count() == 1, "the retry after the failure was not held up"
+    api.post("/api/v1/usage", word(quantity=6))
+    waiting = Delivery.objects.get(status=Status.WAITING)
+    assert (waiting.reason, waiting.due_at > clock.now() + timedelta(hours=11)) == ("synchronize_window", True)
+    api.post("/api/v1/usage", word(quantity=7))
+    assert Delivery.objects.filter(status=Status.WAITING).count() == 1
+    eventlog.reprocess(Delivery.objects.filter(pk=waiting.pk))
+    drain()
+    assert line(world)["quantity"] == 7
+
+
+def test_stale_usage_is_not_pushed_and_unknown_is_not_zero(world: make.World, drain: Any) -> None:
+    before = line(world)
+    old = (clock.now() - timedelta(days=9)).date().isoformat()
+    make.api(world.token).post("/api/v1/usage", word(measured_on=old))
+    drain()
+    assert line(world) == before
+    delivery = Delivery.objects.get()
+    assert delivery.status == Status.SKIPPED
+    assert "nothing is pushed instead of 0" in delivery.outcome or "stale" in delivery.outcome
+
+
+def test_a_zero_that_was_measured_is_pushed(world: make.World, drain: Any) -> None:
+    make.api(world.token).post("/api/v1/usage", word(quantity=0))
+    drain()
+    assert line(world)["quantity"] == 0
+
+
+def test_a_feed_that_comes_account_by_account_never_shows_half_a_client(world: make.World) -> None:
+    yesterday = (clock.now() - timedelta(days=1)).date().isoformat()
+    api = make.api(world.token)
+    api.post("/api/v1/usage", {"usage": [word(account="A", quantity=10, measured_on=yesterday), word(account="B", quantity=20, measured_on=yesterday)]})
+    api.post("/api/v1/usage", word(account="A", quantity=11))
+    client = Client.objects.get()
+    [days] = usage.days_of(client, Usage.objects.values_list("service", flat=True), today=usage.today_for(client)).values()
+    assert days[-1].quantity == Decimal(31)
+
+
+def test_the_last_word_of_a_day_counts_and_the_first_is_kept(world: make.World) -> None:
+    api = make.api(world.token)
+    api.post("/api/v1/usage", word(quantity=5))
+    api.post("/api/v1/usage", word(quantity=3))
+    assert list(Usage.objects.order_by("id").values_list("quantity", "is_current")) == [(5, False), (3, True)]
+
+
+@pytest.mark.parametrize(
+    ("change", "field", "code"),
+    [
+        ({"client": "1"}, "client", "unknown_client"),
+        ({"service": "magic"}, "service", "unknown_service"),
+        ({"quantity": -1}, "quantity", "not_a_quantity"),
+        ({"quantity": "NaN"}, "quantity", "not_a_quantity"),
+        ({"quantity": True}, "quantity", "not_a_quantity"),
+        ({"quantity": "1e400"}, "quantity", "not_a_quantity"),
+        ({"measured_on": "21.11.2026"}, "measured_on", "not_a_day"),
+        ({"measured_on": "2999-01-01"}, "measured_on", "day_out_of_range"),
+        ({"account": "\x00"}, "account", "bad_character"),
+    ],
+)
+def test_bad_usage_gets_its_own_error_and_its_neighbour_is_accepted(
+    change: dict[str, Any], field: str, code: str, world: make.World
+) -> None:
+    answer = make.api(world.token).post("/api/v1/usage", {"usage": [word(), word(**change)]})
+    good, bad = answer.json()["results"]
+    assert good["status"] == "accepted"
+    assert [(error["field"], error["code"]) for error in bad["errors"]] == [(field, code)]
+
+
+def test_another_partners_client_looks_unknown(world: make.World) -> None:
+    rival = make.api(make.token(make.partner("Rival")))
+    answer: Any = rival.post("/api/v1/usage", word())
+    assert answer.json()["results"][0]["errors"][0]["code"] == "unknown_client"
+    assert not Usage.objects.exists()
+
+
+def test_the_window_is_not_asked_of_people(world: make.World, api: APIClient, drain: Any) -> None:
+    api.post("/api/v1/usage", word())
+    drain()
+    delivery = synchronize.request(Client.objects.get(), cause="button", at_once=True)
+    assert delivery is not None
+    assert delivery.due_at <= clock.now()
