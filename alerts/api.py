@@ -29,7 +29,7 @@ from portal.texts import FieldError
 class EventIn(serializers.Serializer[Any]):
     """One event. Unknown fields are answered with a warning."""
 
-    source = serializers.CharField(max_length=100)
+    source = serializers.CharField(max_length=100)  # type: ignore[assignment]
     id = serializers.CharField(max_length=200, help_text="Unique per source; a repeat is answered as duplicate.")
     type = serializers.CharField(max_length=100, help_text="For example backup.failed")
     severity = serializers.ChoiceField(choices=Severity.values)
@@ -44,7 +44,7 @@ class EventIn(serializers.Serializer[Any]):
     summary = serializers.CharField(max_length=500)
     details = serializers.CharField(required=False, help_text="At most 64 KiB as UTF-8.")
     occurred_at = serializers.DateTimeField(required=False, help_text="RFC 3339. Default: now.")
-    data = serializers.DictField(required=False, help_text="At most 64 KiB, 20 levels.")
+    data = serializers.DictField(required=False, help_text="At most 64 KiB, 20 levels.")  # type: ignore[assignment]
 
 
 class EventsIn(serializers.Serializer[Any]):
@@ -63,7 +63,7 @@ class ResultOut(serializers.Serializer[Any]):
     id = serializers.UUIDField(allow_null=True)
     status = serializers.ChoiceField(choices=["accepted", "duplicate", "parked", "rejected"])
     url = serializers.CharField(allow_null=True)
-    errors = FieldErrorOut(many=True)
+    errors = FieldErrorOut(many=True)  # type: ignore[assignment]
     warnings = FieldErrorOut(many=True)
 
 
@@ -144,7 +144,7 @@ class Events(APIView):
         rows = Event.objects.visible_to(actor_of(request)).order_by("-id")
         rows = filtered(rows, request)
         pages = rest.NewestFirst()
-        page = pages.paginate_queryset(rows, request, view=self)
+        page: Any = pages.paginate_queryset(rows, request, view=self)
         return pages.get_paginated_response(EventOut(page, many=True).data)
 
 

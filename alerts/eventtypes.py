@@ -13,7 +13,13 @@ from alerts.models import EventType
 from portal import clock
 
 KEPT_SECONDS = 5.0
-DEFAULT_ACTIONS = {"warning": "trigger", "error": "trigger", "critical": "trigger", "success": "resolve", "info": "none"}
+DEFAULT_ACTIONS = {
+    "warning": "trigger",
+    "error": "trigger",
+    "critical": "trigger",
+    "success": "resolve",
+    "info": "none",
+}
 
 
 @dataclass

@@ -87,7 +87,9 @@ def read(item: Any) -> Incoming | list[FieldError]:
         data=data,
         body_hash=hash_of(item),
         warnings=[
-            FieldError(name, "unknown_field", f"“{name[:100]}” is not a field of an event; it was not stored.")
+            FieldError(
+                name, "unknown_field", f"“{name[:100]}” is not a field of an event; it was not stored."
+            )
             for name in item
             if name not in KNOWN
         ],
@@ -104,7 +106,9 @@ def word_of(item: Mapping[str, Any], name: str, words: list[Any], errors: list[F
     if value is None:
         return ""
     if not isinstance(value, str) or value not in words:
-        errors.append(FieldError(name, "unknown_value", f"“{name}” must be one of {', '.join(map(str, words))}."))
+        errors.append(
+            FieldError(name, "unknown_value", f"“{name}” must be one of {', '.join(map(str, words))}.")
+        )
         return ""
     return value
 
@@ -119,7 +123,9 @@ def details_of(item: Mapping[str, Any], errors: list[FieldError]) -> str:
         errors.append(FieldError("details", "bad_character", f"“details” holds {problem}; remove it."))
     elif (size := len(value.encode())) > DETAILS_BYTES:
         errors.append(
-            FieldError("details", "too_long", f"“details” has {size} bytes as UTF-8; {DETAILS_BYTES} are allowed.")
+            FieldError(
+                "details", "too_long", f"“details” has {size} bytes as UTF-8; {DETAILS_BYTES} are allowed."
+            )
         )
     else:
         return value
@@ -140,7 +146,9 @@ def moment_of(item: Mapping[str, Any], errors: list[FieldError]) -> datetime:
         return now
     if moment > now + AHEAD:
         errors.append(
-            FieldError("occurred_at", "in_the_future", "“occurred_at” is more than a day ahead; check the clock.")
+            FieldError(
+                "occurred_at", "in_the_future", "“occurred_at” is more than a day ahead; check the clock."
+            )
         )
     elif moment < now - BEHIND:
         errors.append(FieldError("occurred_at", "too_old", "“occurred_at” is more than a year ago."))
@@ -168,7 +176,7 @@ def data_of(item: Mapping[str, Any], errors: list[FieldError]) -> Mapping[str, A
     if problem:
         errors.append(FieldError("data", "bad_data", f"“data” {problem}."))
         return {}
-    return value  # type: ignore[no-any-return]
+    return value
 
 
 def data_problem(value: dict[str, Any]) -> str:

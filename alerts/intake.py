@@ -181,23 +181,32 @@ def warnings_for(incoming: Incoming, event: Event) -> list[FieldError]:
 
 def assign_accounts(events: Sequence[Event]) -> None:
     """Find or make the accounts that events name."""
-    wanted = {(event.client_id, event.account_reference) for event in events if event.account_reference}
+    wanted = {
+        (known_client(event).pk, event.account_reference): known_client(event)
+        for event in events
+        if event.account_reference
+    }
     if not wanted:
         return
     known = accounts_of(wanted)
     missing = [key for key in sorted(wanted, key=str) if key not in known]
     if missing:
-        partners = {event.client_id: event.partner_id for event in events}
         database.insert_new(
-            [Account(partner_id=partners[client], client_id=client, key=key) for client, key in missing]
+            [Account(partner_id=wanted[client, key].partner_id, client_id=client, key=key) for client, key in missing]
         )
         known = accounts_of(wanted)
     for event in events:
         if event.account_reference:
-            event.account_id = known[event.client_id, event.account_reference]
+            event.account_id = known[known_client(event).pk, event.account_reference]
 
 
-def accounts_of(wanted: Iterable[tuple[uuid.UUID | None, str]]) -> dict[tuple[uuid.UUID | None, str], uuid.UUID]:
+def known_client(event: Event) -> Client:
+    """The client of an event that is not parked."""
+    assert event.client is not None
+    return event.client
+
+
+def accounts_of(wanted: Iterable[tuple[uuid.UUID, str]]) -> dict[tuple[uuid.UUID, str], uuid.UUID]:
     keys = list(wanted)
     rows = Account.objects.filter(client__in={client for client, _ in keys}, key__in={key for _, key in keys})
     return {(client, key): pk for client, key, pk in rows.values_list("client_id", "key", "pk")}
@@ -211,11 +220,11 @@ def judge(events: Sequence[Event]) -> None:
     if not events:
         return
     locked = lock_conditions(events)
-    rules = routing.Rules.of({event.partner_id for event in events})
+    rules = routing.Rules.of({known_client(event).partner_id for event in events})
     orders = Orders()
     for event in events:
         speaks = event.action != EventAction.NONE
-        judge_one(event, locked[event.client_id, event.condition_key] if speaks else None, rules, orders)
+        judge_one(event, locked[known_client(event).pk, event.condition_key] if speaks else None, rules, orders)
     save_conditions(locked.values())
     orders.store()
 
@@ -224,7 +233,7 @@ def judge_one(event: Event, condition: Condition | None, rules: routing.Rules, o
     transition = conditions.move(condition, event) if condition else Transition.NONE
     if condition is not None:
         event.trace.append(condition_step(condition, transition))
-    answers = rules.ask(event, event.client)
+    answers = rules.ask(event, known_client(event))
     event.trace.extend(answer.as_json() for answer in answers)
     matched = [answer.notification for answer in answers if not answer.why_not]
     for notification in matched:
@@ -269,10 +278,12 @@ def condition_step(condition: Condition, transition: Transition) -> dict[str, ob
     }
 
 
-def lock_conditions(events: Sequence[Event]) -> dict[tuple[uuid.UUID | None, str], Condition]:
+def lock_conditions(events: Sequence[Event]) -> dict[tuple[uuid.UUID, str], Condition]:
     """The conditions that events speak of, locked in one order; new ones are made in memory."""
     wanted = {
-        (event.client_id, event.condition_key): event for event in events if event.action != EventAction.NONE
+        (known_client(event).pk, event.condition_key): event
+        for event in events
+        if event.action != EventAction.NONE
     }
     if not wanted:
         return {}
@@ -284,8 +295,9 @@ def lock_conditions(events: Sequence[Event]) -> dict[tuple[uuid.UUID | None, str
     locked = {(row.client_id, row.key): row for row in rows if (row.client_id, row.key) in wanted}
     for (client_id, key), event in wanted.items():
         if (client_id, key) not in locked:
+            partner_id = known_client(event).partner_id
             locked[client_id, key] = Condition(
-                partner_id=event.partner_id, client_id=client_id, account_id=event.account_id, key=key
+                partner_id=partner_id, client_id=client_id, account_id=event.account_id, key=key
             )
     return locked
 
@@ -321,9 +333,9 @@ class Orders:
 
     def add(self, event: Event, action: Action, subject: str, notification: object | None) -> None:
         delivery = Delivery(
-            partner_id=event.partner_id,
+            partner_id=known_client(event).partner_id,
             event=event,
-            client_id=event.client_id,
+            client_id=known_client(event).pk,
             action=action,
             subject=subject,
             notification_id=getattr(notification, "pk", None),
@@ -337,7 +349,7 @@ class Orders:
     def store(self) -> None:
         if not self.rows:
             return
-        lanes = effective.lanes_of({event.client_id: event.client for event, _ in self.rows}.values())
+        lanes = effective.lanes_of({event.client_id: known_client(event) for event, _ in self.rows}.values())
         synchronize.put_into_window([row for _, row in self.rows if row.action == Action.SYNCHRONIZE])
         for _, row in self.rows:
             assign_lane(row, lanes[row.client_id])

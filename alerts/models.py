@@ -51,7 +51,9 @@ class Notification(TenantModel):
     organization = models.ForeignKey(
         Organization, null=True, blank=True, on_delete=models.CASCADE, related_name="notifications"
     )
-    client = models.ForeignKey(Client, null=True, blank=True, on_delete=models.CASCADE, related_name="notifications")
+    client = models.ForeignKey(
+        Client, null=True, blank=True, on_delete=models.CASCADE, related_name="notifications"
+    )
     is_enabled = models.BooleanField("enabled", default=True)
     position = models.PositiveIntegerField(default=100)
     version = models.PositiveIntegerField(default=1, editable=False)
@@ -79,18 +81,35 @@ class TicketSettings(TenantModel):
         Client, null=True, blank=True, on_delete=models.CASCADE, related_name="ticket_settings"
     )
     board = models.ForeignKey(
-        Choice, verbose_name="service board", null=True, blank=True, on_delete=models.PROTECT, related_name="+"
+        Choice,
+        verbose_name="service board",
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="+",
     )
     new_status = models.ForeignKey(
-        Choice, verbose_name="initial status", null=True, blank=True, on_delete=models.PROTECT, related_name="+"
+        Choice,
+        verbose_name="initial status",
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="+",
     )
-    closing_status = models.ForeignKey(Choice, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
+    closing_status = models.ForeignKey(
+        Choice, null=True, blank=True, on_delete=models.PROTECT, related_name="+"
+    )
     type = models.ForeignKey(
         Choice, verbose_name="service type", null=True, blank=True, on_delete=models.PROTECT, related_name="+"
     )
     subtype = models.ForeignKey(Choice, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
     priority = models.ForeignKey(
-        Choice, verbose_name="ticket priority", null=True, blank=True, on_delete=models.PROTECT, related_name="+"
+        Choice,
+        verbose_name="ticket priority",
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="+",
     )
     source = models.ForeignKey(Choice, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
     automatic_closure = models.BooleanField("automatic ticket closure", null=True, blank=True)
@@ -100,7 +119,8 @@ class TicketSettings(TenantModel):
         verbose_name = verbose_name_plural = "ticket settings"
         constraints = (
             models.CheckConstraint(
-                condition=Q(organization=None, client__isnull=False) | Q(organization__isnull=False, client=None),
+                condition=Q(organization=None, client__isnull=False)
+                | Q(organization__isnull=False, client=None),
                 name="ticket_settings_of_an_organization_or_a_client",
             ),
         )
@@ -136,7 +156,9 @@ class Condition(TenantModel):
 
     class Meta:
         ordering = ("-since",)
-        constraints = (models.UniqueConstraint(fields=["client", "key"], name="one_condition_per_client_and_key"),)
+        constraints = (
+            models.UniqueConstraint(fields=["client", "key"], name="one_condition_per_client_and_key"),
+        )
         indexes = (models.Index(fields=["partner", "state"], name="condition_by_state"),)
 
     def __str__(self) -> str:

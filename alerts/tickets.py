@@ -12,7 +12,7 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Literal
+from typing import Any, Literal
 
 from django.conf import settings
 
@@ -23,7 +23,7 @@ from integrations.dispatcher import Task
 from integrations.models import Credentials, Delivery, Event, Status
 from integrations.outcomes import Outcome
 from integrations.psa.errors import NotFound, PsaError
-from integrations.psa.plan import AppliedItem
+from integrations.psa.plan import AppliedItem, Plan
 from integrations.psa.port import Psa, TicketState
 from integrations.psa.wanted import WantedTicket
 from portal import chaos, clock, database, inheritance
@@ -95,7 +95,12 @@ class TicketTask:
         )
 
     def adopt(self, psa: Psa, found: TicketState) -> Outcome:
-        facts = {"psa_id": found.id, "number": found.number, "url": found.url, "is_closed": found.is_closed}
+        facts: dict[str, Any] = {
+            "psa_id": found.id,
+            "number": found.number,
+            "url": found.url,
+            "is_closed": found.is_closed,
+        }
         if self.step != "close" or found.is_closed:
             return outcomes.done(f"Ticket {found.number} was found by our key and adopted.", **facts)
         outcome = self.write(psa, closing(self.wanted, found.id))
@@ -137,7 +142,7 @@ class TicketTask:
             outcome = self.failed(error)
             outcome.plan = plan
             return outcome
-        return self.succeeded(applied.items[-1], plan=plan)
+        return self.succeeded(applied.items[-1], plan)
 
     def failed(self, error: PsaError) -> Outcome:
         if self.step == "create" and not self.ticket.psa_id:
@@ -150,12 +155,13 @@ class TicketTask:
             return outcomes.skipped("ticket_gone", "The ticket is no longer in the PSA.", is_closed=True)
         return outcomes.of_error(error, attempts=self.delivery.attempts)
 
-    def succeeded(self, item: AppliedItem, **more: object) -> Outcome:
+    def succeeded(self, item: AppliedItem, plan: Plan) -> Outcome:
         number = str(item.answer.get("number") or self.ticket.number or item.record_id)
         if self.step == "close":
-            return outcomes.done(f"Ticket {number} is closed.", is_closed=True, **more)  # type: ignore[arg-type]
-        facts = {"psa_id": item.record_id, "number": number, "url": str(item.answer.get("url", ""))}
-        return outcomes.done(f"Ticket {number} is open.", is_closed=False, **facts, **more)  # type: ignore[arg-type]
+            return outcomes.done(f"Ticket {number} is closed.", plan=plan, is_closed=True)
+        url = str(item.answer.get("url", ""))
+        text = f"Ticket {number} is open."
+        return outcomes.done(text, plan=plan, is_closed=False, psa_id=item.record_id, number=number, url=url)
 
 
 def closing(wanted: WantedTicket, psa_id: str) -> WantedTicket:
@@ -171,15 +177,19 @@ class Tickets:
     def prepare(self, deliveries: Sequence[Delivery]) -> list[Task | tuple[Delivery, Outcome]]:
         """About seven queries a batch, whatever its size."""
         facts = facts_of(deliveries)
+        known = {fact.delivery.pk for fact in facts}
+        answers: list[Task | tuple[Delivery, Outcome]] = [
+            (delivery, outcomes.skipped("condition_gone", "The condition no longer exists."))
+            for delivery in deliveries
+            if delivery.pk not in known
+        ]
+        if not facts:
+            return answers
         circumstances = Circumstances.of(facts)
-        answers: list[Task | tuple[Delivery, Outcome]] = []
         for fact in facts:
             answer = decide(fact, circumstances)
             answers.append((fact.delivery, answer) if isinstance(answer, Outcome) else answer)
         circumstances.store_intents()
-        known = {fact.delivery.pk for fact in facts}
-        gone = outcomes.skipped("condition_gone", "The condition no longer exists.")
-        answers.extend((delivery, gone) for delivery in deliveries if delivery.pk not in known)
         return answers
 
     # --- After: what came of it, in bulk ------------------------------------------------------------------------
@@ -233,22 +243,21 @@ def facts_of(deliveries: Sequence[Delivery]) -> list[Facts]:
 class Circumstances:
     """Everything around a batch's tickets, looked up once: connection, companies, settings, modes, opening events."""
 
-    def __init__(self) -> None:
+    def __init__(self, credentials: Credentials) -> None:
+        self.credentials = credentials
         self.companies: dict[tuple[uuid.UUID, uuid.UUID], str] = {}
         self.settings: dict[uuid.UUID, SettingsOf] = {}
         self.events: dict[uuid.UUID, Event] = {}
         self.generations: dict[uuid.UUID, int] = {}
-        self.credentials: Credentials | None = None
         self.new: list[Ticket] = []
         self.touched: list[Ticket] = []
 
     @classmethod
     def of(cls, facts: Sequence[Facts]) -> Circumstances:
         """All facts are of one lane, hence of one connection and one partner."""
-        self = cls()
-        if not facts:
-            return self
-        self.credentials = facts[0].delivery.lane.credentials
+        lane = facts[0].delivery.lane
+        assert lane is not None  # a running delivery has one, a constraint says
+        self = cls(lane.credentials)
         clients = {fact.condition.client_id for fact in facts}
         self.companies = companies.links_of(clients, [self.credentials.pk])
         self.settings = {self.credentials.partner_id: SettingsOf.of(self.credentials.partner_id)}
@@ -262,7 +271,7 @@ class Circumstances:
         return self
 
     def new_ticket(self, condition: Condition) -> Ticket:
-        """The intent to open a ticket, stored before anything is sent. One open ticket a condition: the database says."""
+        """The intent to open a ticket, stored before anything is sent."""
         generation = self.generations.get(condition.pk, 0) + 1
         ticket = Ticket(
             partner_id=condition.partner_id,
@@ -304,7 +313,7 @@ def elsewhere(ticket: Ticket) -> Outcome:
     """The client has moved to another PSA connection since its ticket was opened."""
     return outcomes.held(
         "other_connection",
-        f"Ticket {ticket.number or ticket.external_ref} was opened over another PSA connection; close it there by hand.",
+        f"Ticket {ticket.number or ticket.external_ref} belongs to another PSA connection; close it there by hand.",
     )
 
 
@@ -369,7 +378,7 @@ def wanted_ticket(
         state="closed" if step == "close" else "open",
         company_id=company,
         summary=condition.summary,
-        description=description(condition, around.events.get(condition.opened_by)),
+        description=description(condition, around.events.get(condition.opened_by or clock.NIL_UUID)),
         known_id=ticket.psa_id or None,
         board_id=chosen("board"),
         status_id=chosen("new_status"),

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from alerts.models import TicketSettings
 from integrations.models import Choice, Credentials
-from portal.inheritance import Effective, Tree, resolve
+from portal.inheritance import Effective, Tree, level_id, resolve
 from portal.models import Client, Organization
 
 CHOICES = ("board", "new_status", "closing_status", "type", "subtype", "priority", "source")
@@ -26,7 +26,7 @@ class SettingsOf:
     def of(cls, partner_id: uuid.UUID) -> SettingsOf:
         """Two queries."""
         rows = TicketSettings.objects.filter(partner_id=partner_id).select_related(*CHOICES)
-        return cls({(row.client_id or row.organization_id): row for row in rows}, Tree.of(partner_id))
+        return cls({level_id(row): row for row in rows}, Tree.of(partner_id))
 
     def value(self, field: str, level: Client | Organization) -> Effective[object]:
         """The value in effect at a level and its source; automatic closure is on unless somebody says no."""

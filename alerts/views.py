@@ -28,6 +28,7 @@ from portal.models import Client, Organization
 from portal.pages import PageRequest
 
 LATEST = 12
+SHOWN = ("board", "new_status", "closing_status", "type", "priority", "automatic_closure")
 
 
 @require_safe
@@ -171,7 +172,7 @@ def setup(request: PageRequest) -> HttpResponse:
                 "node": node,
                 "depth": len(tree.upwards(node.pk)) - 1,
                 "has_own": node.pk in settings_of.rows,
-                "values": {name: settings_of.value(name, node) for name in FIELDS},
+                "values": [settings_of.value(name, node).value for name in SHOWN],
             }
             for node in nodes
         ],

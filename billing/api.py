@@ -29,12 +29,16 @@ MOST_DIGITS = Decimal(10) ** 14
 class UsageIn(serializers.Serializer[Any]):
     """What one account used of one service on one day; the last word about a day wins."""
 
-    client = serializers.CharField(max_length=100, help_text="Client id (19652), managed ID (EFS-19652) or our id.")
+    client = serializers.CharField(
+        max_length=100, help_text="Client id (19652), managed ID (EFS-19652) or our id."
+    )
     account = serializers.CharField(max_length=100, required=False)
-    service = serializers.CharField(max_length=80, help_text="Key of the catalogue, e.g. online-backup-servers.")
+    service = serializers.CharField(
+        max_length=80, help_text="Key of the catalogue, e.g. online-backup-servers."
+    )
     quantity = serializers.DecimalField(max_digits=18, decimal_places=4, min_value=Decimal(0))
     measured_on = serializers.DateField()
-    source = serializers.CharField(max_length=100, required=False)
+    source = serializers.CharField(max_length=100, required=False)  # type: ignore[assignment]
 
 
 class UsagesIn(serializers.Serializer[Any]):
@@ -49,7 +53,7 @@ class UsageErrorOut(serializers.Serializer[Any]):
 
 class UsageResultOut(serializers.Serializer[Any]):
     status = serializers.ChoiceField(choices=["accepted", "rejected"])
-    errors = UsageErrorOut(many=True)
+    errors = UsageErrorOut(many=True)  # type: ignore[assignment]
 
 
 class UsageResultsOut(serializers.Serializer[Any]):
@@ -63,7 +67,9 @@ class UsageDoor(APIView):
 
     @extend_schema(
         operation_id="usage_send",
-        request=PolymorphicProxySerializer("UsageOrUsages", [UsageIn, UsagesIn], resource_type_field_name=None),
+        request=PolymorphicProxySerializer(
+            "UsageOrUsages", [UsageIn, UsagesIn], resource_type_field_name=None
+        ),
         responses={202: UsageResultsOut},
     )
     def post(self, request: Request) -> Response:
@@ -104,10 +110,16 @@ def read_usage(
     client = clients.get(str(item.get("client", "")))
     service = services.get(str(item.get("service", "")))
     if client is None:
-        errors.append(FieldError("client", "unknown_client", f"No client “{texts.shown(item.get('client', ''))}” is known."))
+        errors.append(
+            FieldError(
+                "client", "unknown_client", f"No client “{texts.shown(item.get('client', ''))}” is known."
+            )
+        )
     if service is None:
         errors.append(
-            FieldError("service", "unknown_service", f"No service “{texts.shown(item.get('service', ''))}” is known.")
+            FieldError(
+                "service", "unknown_service", f"No service “{texts.shown(item.get('service', ''))}” is known."
+            )
         )
     quantity = quantity_of(item, errors)
     measured_on = day_of(item, errors)
@@ -116,7 +128,12 @@ def read_usage(
     if errors or client is None or service is None:
         return errors
     return Measured(
-        client=client, service=service, quantity=quantity, measured_on=measured_on, account=account, source=source
+        client=client,
+        service=service,
+        quantity=quantity,
+        measured_on=measured_on,
+        account=account,
+        source=source,
     )
 
 
@@ -132,7 +149,9 @@ def quantity_of(item: dict[str, Any], errors: list[FieldError]) -> Decimal:
         return quantity.quantize(Decimal("0.0001"))
     except InvalidOperation:
         errors.append(
-            FieldError("quantity", "not_a_quantity", "“quantity” must be a number from 0 to 99,999,999,999,999.")
+            FieldError(
+                "quantity", "not_a_quantity", "“quantity” must be a number from 0 to 99,999,999,999,999."
+            )
         )
         return Decimal(0)
 

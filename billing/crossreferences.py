@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from billing.models import CrossReference
-from portal.inheritance import Tree, nearest
+from portal.inheritance import Tree, level_id, nearest
 from portal.models import Client
 
 
@@ -23,7 +23,7 @@ class CrossReferences:
         """Two queries."""
         found: dict[uuid.UUID, dict[uuid.UUID, CrossReference]] = {}
         for row in CrossReference.objects.filter(partner_id=partner_id).select_related("service", "product"):
-            found.setdefault(row.service_id, {})[row.client_id or row.organization_id] = row
+            found.setdefault(row.service_id, {})[level_id(row)] = row
         return cls(found, Tree.of(partner_id))
 
     def for_client(self, client: Client) -> list[CrossReference]:

@@ -74,7 +74,8 @@ class CrossReference(TenantModel):
                 name="one_cross_reference_per_client_and_service",
             ),
             models.CheckConstraint(
-                condition=Q(organization=None, client__isnull=False) | Q(organization__isnull=False, client=None),
+                condition=Q(organization=None, client__isnull=False)
+                | Q(organization__isnull=False, client=None),
                 name="cross_reference_of_an_organization_or_a_client",
             ),
         )
@@ -139,7 +140,9 @@ class Usage(TenantModel):
         )
         indexes = (
             models.Index(
-                fields=["client", "service", "-measured_on"], condition=Q(is_current=True), name="usage_current"
+                fields=["client", "service", "-measured_on"],
+                condition=Q(is_current=True),
+                name="usage_current",
             ),
         )
 
@@ -208,7 +211,9 @@ class PushItem(TenantModel):
 
     class Meta:
         ordering = ("service__name",)
-        constraints = (models.UniqueConstraint(fields=["run", "service"], name="one_item_per_run_and_service"),)
+        constraints = (
+            models.UniqueConstraint(fields=["run", "service"], name="one_item_per_run_and_service"),
+        )
 
     def __str__(self) -> str:
         return f"{self.service}: {self.state}"

@@ -1,7 +1,7 @@
 """Make the agreement in the PSA say what the client used (asked by the dispatcher and by previews).
 
-wanted (usage x cross-reference x aggregation x rounding) -> plan -> guards -> stored run -> apply. The run is stored with
-before and after of every line before anything is written; it is the unit of undo.
+wanted (usage x cross-reference x aggregation x rounding) -> plan -> guards -> stored run -> apply. The run is stored,
+with before and after of every line, before anything is written; it is the unit of undo.
 """
 
 from __future__ import annotations
@@ -106,7 +106,9 @@ def why_withheld(
     if row.service_id not in links and None not in links:
         return Withheld(service, "no_agreement", "No agreement is chosen for this service.")
     if not days:
-        return Withheld(service, "no_usage", "No usage was ever measured lately; nothing is pushed instead of 0.")
+        return Withheld(
+            service, "no_usage", "No usage was ever measured lately; nothing is pushed instead of 0."
+        )
     if not usage.is_fresh(days, today):
         return Withheld(
             service, "stale", f"The newest usage is of {days[-1].on:%Y-%m-%d}; a stale number is not pushed."
@@ -117,6 +119,7 @@ def why_withheld(
 def wanted_line(
     row: CrossReference, link: AgreementLink, client: Client, days: Sequence[usage.Day]
 ) -> WantedLine:
+    assert row.product is not None  # else it was withheld
     quantity = quantities.quantity_of(row.service, days)
     return WantedLine(
         key=row.service.key,
@@ -136,8 +139,13 @@ def invoice_description(
 ) -> str:
     """The text of the invoice line: what was counted, when, and each account's share."""
     newest = days[-1].on
-    lines = [f"{service.name}: {plain(quantity)} {service.unit} ({service.get_aggregation_display()}, {newest})"]
-    lines += [f"{key}: {plain(share)} {service.unit}" for key, share in usage.accounts_on(client, service.pk, newest)]
+    lines = [
+        f"{service.name}: {plain(quantity)} {service.unit} ({service.get_aggregation_display()}, {newest})"
+    ]
+    lines += [
+        f"{key}: {plain(share)} {service.unit}"
+        for key, share in usage.accounts_on(client, service.pk, newest)
+    ]
     return "\n".join(lines)
 
 
@@ -156,6 +164,7 @@ class Pushes:
     def prepare(self, deliveries: Sequence[Delivery]) -> list[Task | tuple[Delivery, Outcome]]:
         tasks: list[Task | tuple[Delivery, Outcome]] = []
         for delivery in deliveries:
+            assert delivery.lane is not None  # a running delivery has one, a constraint says
             tasks.append(PushTask(delivery, delivery.lane.credentials))
         return tasks
 
@@ -280,7 +289,9 @@ def note(run: PushRun, applied: Sequence[AppliedItem], error: PsaError | None = 
         elif error is not None:
             row.state, row.text = PushItem.State.FAILED, error.text
         row.save(update_fields=["state", "line_id", "text"])
-    run.state = PushRun.State.DONE if error is None else PushRun.State.PARTLY if done else PushRun.State.FAILED
+    run.state = (
+        PushRun.State.DONE if error is None else PushRun.State.PARTLY if done else PushRun.State.FAILED
+    )
     run.error_text = error.text if error else ""
     run.finished_at = clock.now()
     run.save(update_fields=["state", "error_text", "finished_at"])

@@ -54,7 +54,9 @@ def _record(words: Sequence[Measured]) -> int:
     accounts = accounts_for(words)
     latest: dict[Key, Measured] = {key_of(word, accounts): word for word in words}
     known = current_rows(latest)
-    changed = {key: word for key, word in latest.items() if key not in known or known[key].quantity != word.quantity}
+    changed = {
+        key: word for key, word in latest.items() if key not in known or known[key].quantity != word.quantity
+    }
     Usage.objects.filter(pk__in=[known[key].pk for key in changed if key in known]).update(is_current=False)
     Usage.objects.bulk_create(
         [

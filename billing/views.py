@@ -28,7 +28,7 @@ from portal.pages import PageRequest
 RUNS = 10
 LANES = 100
 SILENCE = timedelta(seconds=60)
-PROCESSES = {"dispatcher": "Dispatcher: tells the PSAs", "worker": "Worker: tests, reloads, schedules"}
+PROCESSES = {"dispatcher": "Dispatcher", "worker": "Worker", "web": "Web"}
 
 
 # --- Agreement of a client -------------------------------------------------------------------------------------------
@@ -133,7 +133,7 @@ def processes() -> list[Process]:
     for name, beat_at in Heartbeat.objects.values_list("name", "beat_at"):
         kind = name.partition(":")[0]
         newest[kind] = max(beat_at, newest.get(kind, beat_at))
-    kinds = {**dict.fromkeys(PROCESSES), **newest}
+    kinds: dict[str, datetime | None] = {"dispatcher": None, **newest}
     now = clock.now()
     return [
         Process(PROCESSES.get(kind, kind.capitalize()), at, at is not None and now - at < SILENCE)

@@ -41,7 +41,9 @@ def reload(credentials: Credentials) -> Reloaded:
 def read_all(psa: Psa) -> list[Option]:
     options = [option for kind in FLAT for option in psa.choices(kind)]
     boards = [option.id for option in options if option.kind == "board"]
-    return options + [option for board in boards for kind in PER_BOARD for option in psa.choices(kind, within=board)]
+    return options + [
+        option for board in boards for kind in PER_BOARD for option in psa.choices(kind, within=board)
+    ]
 
 
 def store(credentials: Credentials, options: Sequence[Option]) -> Reloaded:
@@ -92,6 +94,20 @@ def update(row: Choice, option: Option) -> bool:
     return True
 
 
+PLURALS = {
+    "company": "Companies",
+    "board": "Boards",
+    "status": "Statuses",
+    "type": "Types",
+    "subtype": "Subtypes",
+    "item": "Items",
+    "priority": "Priorities",
+    "source": "Sources",
+    "product": "Products",
+    "agreement": "Agreements",
+}
+
+
 # --- For pickers ------------------------------------------------------------------------------------------------------
 
 
@@ -101,6 +117,11 @@ class Stock:
 
     kind: str
     count: int
+
+    @property
+    def label(self) -> str:
+        """“Boards”, “Companies”."""
+        return PLURALS[self.kind]
 
 
 def stock_of(credentials: Credentials) -> list[Stock]:

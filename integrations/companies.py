@@ -30,7 +30,9 @@ def link_company(client: Client, credentials: Credentials, *, psa_company_id: st
     return link
 
 
-def links_of(clients: Iterable[uuid.UUID], credentials: Iterable[uuid.UUID]) -> dict[tuple[uuid.UUID, uuid.UUID], str]:
+def links_of(
+    clients: Iterable[uuid.UUID], credentials: Iterable[uuid.UUID]
+) -> dict[tuple[uuid.UUID, uuid.UUID], str]:
     """PSA company ids by (client, credentials)."""
     rows = CompanyLink.objects.filter(client__in=clients, credentials__in=credentials)
     return {

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from typing import Any
 
 from django.conf import settings
 from django.db import transaction
@@ -60,7 +61,7 @@ def save_credentials(
         return store_without_psa(row)
     normal_site = site.normalise_site(entered.site_url, policy=policy())
     new_secret = site.clean_key(entered.secret, field="secret") if entered.secret else ""
-    if not new_secret and not row.secret:
+    if not new_secret and row.secret is None:
         raise Misconfigured("The private key is missing.", field="secret", advice="Paste the private key.")
     if not new_secret and row.site_url and normal_site != row.site_url:
         raise Misconfigured(
@@ -80,7 +81,7 @@ def level_of(level: Organization | Client) -> dict[str, Organization | Client]:
     return {"client": level} if isinstance(level, Client) else {"organization": level}
 
 
-def set_secret(row: Credentials, secret: str, *, by: User | None) -> None:
+def set_secret(row: Any, secret: str, *, by: User | None) -> None:
     """Wrap the secret with the row's id, so that it is worth nothing in another row."""
     row.secret = {"id": str(row.pk), "secret": secret}
     row.secret_fingerprint = fingerprint(secret)
@@ -101,20 +102,21 @@ def store(row: Credentials) -> Credentials:
     return row
 
 
-def store_without_psa(row: Credentials) -> Credentials:
-    """"No PSA" at this level: nothing is inherited from above, nothing is sent."""
+def store_without_psa(row: Any) -> Credentials:
+    """ "No PSA" at this level: nothing is inherited from above, nothing is sent."""
     row.kind, row.site_url, row.login_company, row.public_key = Kind.NONE, "", "", ""
     row.secret = None
     row.secret_fingerprint = row.secret_hint = ""
     row.version += 1
     row.save()
-    return row
+    stored: Credentials = row
+    return stored
 
 
 def sign_in_of(row: Credentials) -> SignIn:
     """Raises DecryptionFailed when the secret belongs to another row, or cannot be read."""
-    wrapped = row.secret or {}
-    if wrapped.get("id") != str(row.pk):
+    wrapped: Any = row.secret
+    if not wrapped or wrapped["id"] != str(row.pk):
         raise DecryptionFailed("The stored secret does not belong to these credentials.")
     return SignIn(
         site=row.site_url,

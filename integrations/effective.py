@@ -14,7 +14,7 @@ from portal.models import Client
 def by_level(partner_id: uuid.UUID) -> dict[uuid.UUID, Credentials]:
     """All credentials of a partner, by the organization or client they are configured at."""
     rows = Credentials.objects.filter(partner_id=partner_id).select_related("lane").defer("secret")
-    return {(row.client_id or row.organization_id): row for row in rows}
+    return {inheritance.level_id(row): row for row in rows}
 
 
 def credentials_for(

@@ -68,7 +68,9 @@ def find_lanes(deliveries: QuerySet[Delivery]) -> None:
     lanes = effective.lanes_of({row.client_id: row.client for row in rows}.values())
     for client_id, lane in lanes.items():
         if lane is not None:
-            Delivery.objects.filter(pk__in=[row.pk for row in rows if row.client_id == client_id]).update(lane=lane)
+            Delivery.objects.filter(pk__in=[row.pk for row in rows if row.client_id == client_id]).update(
+                lane=lane
+            )
 
 
 def waiting_due_now(deliveries: QuerySet[Delivery]) -> int:

@@ -49,7 +49,12 @@ def held(reason: str, text: str, *, plan: Plan | None = None, **facts: Any) -> O
 
 def unknown(error: PsaError, *, again_in: float, **facts: Any) -> Outcome:
     return Outcome(
-        status=Status.UNKNOWN, reason="outcome_unknown", text=error.text, error=error, again_in=again_in, facts=facts
+        status=Status.UNKNOWN,
+        reason="outcome_unknown",
+        text=error.text,
+        error=error,
+        again_in=again_in,
+        facts=facts,
     )
 
 

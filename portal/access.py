@@ -22,8 +22,9 @@ def partner_ids_of(actor: Actor) -> Set[uuid.UUID] | Set[str]:
     if is_vendor(actor):
         return EVERY_PARTNER
     if is_token(actor):
-        return frozenset({actor.partner_id})  # type: ignore[union-attr]
-    if not actor.is_authenticated or not actor.is_active:  # type: ignore[union-attr]
+        partner_id = getattr(actor, "partner_id", None)
+        return frozenset({partner_id} if partner_id else ())
+    if not actor.is_authenticated or not actor.is_active:
         return frozenset()
     return actor.partner_ids  # type: ignore[union-attr]
 
@@ -45,6 +46,6 @@ def may_manage(actor: Actor, partner: Partner) -> bool:
         return False
     if is_vendor(actor):
         return True
-    if not actor.is_authenticated or not actor.is_active:  # type: ignore[union-attr]
+    if not actor.is_authenticated or not actor.is_active:
         return False
     return partner.pk in actor.managed_partner_ids  # type: ignore[union-attr]

@@ -40,10 +40,9 @@ class ClientOut(serializers.ModelSerializer[Client]):
         )
 
 
-def check_text(value: str) -> str:
+def check_text(value: str) -> None:
     if problem := texts.unstorable(value):
         raise serializers.ValidationError(f"This holds {problem}; remove it.", code="bad_character")
-    return value
 
 
 class ClientIn(serializers.Serializer[Any]):
@@ -72,7 +71,9 @@ class Clients(APIView):
 
     @extend_schema(
         operation_id="clients_list",
-        parameters=[OpenApiParameter("search", OpenApiTypes.STR, description="Part of the name, or a client id.")],
+        parameters=[
+            OpenApiParameter("search", OpenApiTypes.STR, description="Part of the name, or a client id.")
+        ],
         responses=ClientOut(many=True),
     )
     def get(self, request: Request) -> Response:
@@ -98,7 +99,9 @@ class Clients(APIView):
                 partner, name=fields["name"], number=fields.get("number"), organization=organization
             )
         except clients.NumberTaken as error:
-            raise Problem(409, "number_taken", f"{error} Leave it out to get a free one.", field="number") from error
+            raise Problem(
+                409, "number_taken", f"{error} Leave it out to get a free one.", field="number"
+            ) from error
         return Response(ClientOut(client).data, status=201)
 
 
@@ -140,7 +143,9 @@ def partner_for(token: ApiToken, slug: str | None) -> Partner:
             raise Problem(404, "not_found", "There is no such partner.", field="partner")
         return token.partner
     if not slug:
-        raise Problem(400, "partner_needed", "A vendor-wide token must say which “partner” (slug).", field="partner")
+        raise Problem(
+            400, "partner_needed", "A vendor-wide token must say which “partner” (slug).", field="partner"
+        )
     partner = Partner.objects.filter(slug=slug, is_active=True).first()
     if partner is None:
         raise Problem(404, "not_found", "There is no such partner.", field="partner")

@@ -50,7 +50,9 @@ def top_level(partner: Partner) -> Organization:
     """The partner's top-level organization; made when there is none yet."""
     found = Organization.objects.filter(partner=partner, parent=None).first()
     if found is None:
-        found, _ = Organization.objects.get_or_create(partner=partner, parent=None, defaults={"name": partner.name})
+        found, _ = Organization.objects.get_or_create(
+            partner=partner, parent=None, defaults={"name": partner.name}
+        )
     return found
 
 

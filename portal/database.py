@@ -38,7 +38,11 @@ def save_all(rows: Sequence[models.Model], fields: Sequence[str]) -> None:
         model = type(rows[0])
         size = max(1, MOST_PARAMETERS // len(model._meta.concrete_fields))
         model._default_manager.bulk_create(
-            rows, batch_size=size, update_conflicts=True, unique_fields=[model._meta.pk.name], update_fields=fields
+            rows,
+            batch_size=size,
+            update_conflicts=True,
+            unique_fields=[model._meta.pk.name],
+            update_fields=fields,
         )
 
 
@@ -49,7 +53,7 @@ def _insert(model: type[models.Model], fields: list[Any], rows: Sequence[models.
     marks = f"({', '.join(['%s'] * len(fields))})"
     sql = (
         f"INSERT INTO {quote(model._meta.db_table)} ({columns}) VALUES {', '.join([marks] * len(rows))} "  # noqa: S608
-        f"ON CONFLICT DO NOTHING RETURNING {quote(model._meta.pk.column)}"
+        f"ON CONFLICT DO NOTHING RETURNING {quote(str(model._meta.pk.column))}"
     )
     values = [
         field.get_db_prep_save(field.pre_save(row, True), connection) for row in rows for field in fields

@@ -72,6 +72,12 @@ def nearest(levels: Iterable[Client | Organization], rows_of: Mapping[uuid.UUID,
     return next((rows_of[level.pk] for level in levels if level.pk in rows_of), None)
 
 
+def level_id(row: Any) -> uuid.UUID:
+    """The level a row of settings belongs to: it has a client or an organization, a constraint says."""
+    found: uuid.UUID = row.client_id or row.organization_id
+    return found
+
+
 def mode_of(client: Client, module: str, tree: Tree) -> Effective[str]:
     """The mode of a module (`tickets`, `billing`, `statistics`) for a client; live when nobody says otherwise."""
     levels = tree.levels_of(client)

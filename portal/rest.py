@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from typing import TYPE_CHECKING, Any, ClassVar, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from django.core.exceptions import PermissionDenied
 from django.db import OperationalError
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from rest_framework.views import APIView
 
 logger = logging.getLogger(__name__)
+
 
 class Problem(exceptions.APIException):
     """An error with a stable `code`, a sentence, and optionally where it is."""
@@ -92,7 +93,7 @@ class NewestFirst(CursorPagination):
     page_size = 50
     page_size_query_param = "page_size"
     max_page_size = 500
-    ordering: ClassVar[str] = "-id"
+    ordering = "-id"
 
     def get_paginated_response(self, data: Any) -> Response:
         return Response({"results": data, "next": self.get_next_link()})
@@ -152,16 +153,25 @@ def describe(error: Exception) -> tuple[int, str, str, dict[str, Any]]:
     if isinstance(error, PermissionDenied):
         return 403, "forbidden", "This is not allowed.", {}
     if isinstance(error, OperationalError):
-        logger.exception("The database did not answer")
-        return 503, "unavailable", "The database is not available just now; nothing was stored. Try again.", {}
-    logger.exception("Unhandled error in the API")
+        logger.error("The database did not answer", exc_info=error)
+        return (
+            503,
+            "unavailable",
+            "The database is not available just now; nothing was stored. Try again.",
+            {},
+        )
+    logger.error("Unhandled error in the API", exc_info=error)
     return 500, "internal_error", "This is our mistake; it has been logged. Try again later.", {}
 
 
 def flat(detail: Any, path: str = "") -> list[dict[str, str]]:
     """DRF's nested errors as a list of `{field, code, detail}`."""
     if isinstance(detail, dict):
-        return [row for name, part in detail.items() for row in flat(part, f"{path}.{name}" if path else str(name))]
+        return [
+            row
+            for name, part in detail.items()
+            for row in flat(part, f"{path}.{name}" if path else str(name))
+        ]
     if isinstance(detail, list):
         return [row for part in detail for row in flat(part, path)]
     return [{"field": path, "code": getattr(detail, "code", "invalid"), "detail": str(detail)}]

@@ -42,7 +42,9 @@ def secret(name: str) -> str:
     if value:
         return value
     if not (DEBUG or TESTING or BUILDING):
-        raise ImproperlyConfigured(f"{name} is not set: put it into the environment or .env (see .env.example).")
+        raise ImproperlyConfigured(
+            f"{name} is not set: put it into the environment or .env (see .env.example)."
+        )
     return f"only-for-development-{name.lower()}"
 
 
@@ -56,7 +58,9 @@ FIELD_ENCRYPTION_KEY = env.list("FIELD_ENCRYPTION_KEYS", default=[]) or [
 
 # --- Hosts and transport security -------------------------------------------------------------------------------------
 
-ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]", "testserver"] if DEBUG else [])
+ALLOWED_HOSTS = env.list(
+    "ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]", "testserver"] if DEBUG else []
+)
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 # Whether people reach the portal over https (a proxy ends TLS and sets X-Forwarded-Proto).
 HTTPS = env.bool("HTTPS", default=not DEBUG)
@@ -301,7 +305,9 @@ RETRY_DELAYS = tuple(
 )
 # After an outcome that is not known: wait, search, wait, search; only two misses allow another create.
 SEARCH_DELAYS = tuple(float(delay) for delay in env.list("SEARCH_DELAYS", default=["5", "30"]))
-BREAKER_PROBES = tuple(float(delay) for delay in env.list("BREAKER_PROBES", default=["30", "60", "120", "300", "600"]))
+BREAKER_PROBES = tuple(
+    float(delay) for delay in env.list("BREAKER_PROBES", default=["30", "60", "120", "300", "600"])
+)
 SYNCHRONIZE_WINDOW = env.float("SYNCHRONIZE_WINDOW", default=12 * 3600.0)
 USAGE_FRESH_DAYS = env.int("USAGE_FRESH_DAYS", default=7)
 DELIVERY_HANDLERS = {"ticket": "alerts.tickets.Tickets", "synchronize": "billing.push.Pushes"}
@@ -331,4 +337,9 @@ LOGGING = {
 
 # --- Admin ------------------------------------------------------------------------------------------------------------
 
-UNFOLD = {"SITE_TITLE": "PSA Portal", "SITE_HEADER": "PSA Portal", "SITE_SYMBOL": "sync_alt", "SHOW_HISTORY": False}
+UNFOLD = {
+    "SITE_TITLE": "PSA Portal",
+    "SITE_HEADER": "PSA Portal",
+    "SITE_SYMBOL": "sync_alt",
+    "SHOW_HISTORY": False,
+}

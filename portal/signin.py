@@ -6,7 +6,7 @@ from allauth.account.adapter import DefaultAccountAdapter
 from django.http import HttpRequest
 
 
-class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
+class AccountAdapter(DefaultAccountAdapter):
     """People are invited by their partner or by staff; nobody signs up by himself."""
 
     def is_open_for_signup(self, request: HttpRequest) -> bool:

@@ -1,12 +1,13 @@
 """Keeps web, dispatcher and worker running (asked by `manage.py supervise`).
 
 Each child leads a session of its own. A child that exits is started again, after everything left of its session was
-killed; a child that hangs is found out by its missing sign of life and replaced. The worker's sign of life is a job that
-was carried out *and* acknowledged, because a cluster of django-q2 may hang while its own status says "Working".
+killed; a child that hangs is found out by its missing sign of life and replaced. The worker's sign of life is a job
+that was carried out *and* acknowledged, because a cluster of django-q2 may hang while its own status says "Working".
 """
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import logging
 import os
@@ -61,7 +62,7 @@ class Child:
 
     def start(self) -> None:
         output = self.log.open("ab") if self.log else None
-        self.process = subprocess.Popen(  # noqa: S603 - our own commands
+        self.process = subprocess.Popen(
             list(self.argv),
             env={**os.environ, **self.environment},
             start_new_session=True,
@@ -90,10 +91,8 @@ class Child:
     def kill_session(self) -> None:
         if self.process is None:
             return
-        try:
+        with contextlib.suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
         self.process.wait()
 
 
@@ -232,6 +231,9 @@ def children(*, dispatchers: int, logs: Path | None, extra: Sequence[Child] = ()
     return [
         *extra,
         Child("web", web, answers, log=log("web")),
-        *(Child("dispatcher", [*manage, "dispatch"], beats, log=log("dispatcher")) for _ in range(dispatchers)),
+        *(
+            Child("dispatcher", [*manage, "dispatch"], beats, log=log("dispatcher"))
+            for _ in range(dispatchers)
+        ),
         Child("worker", [*manage, "qcluster"], Acknowledgements(), log=log("worker")),
     ]

@@ -36,7 +36,9 @@ def text_of(item: Mapping[str, Any], name: str, length: int, errors: list[FieldE
     if problem := unstorable(value):
         errors.append(FieldError(name, "bad_character", f"“{name}” holds {problem}; remove it."))
     elif len(value) > length:
-        errors.append(FieldError(name, "too_long", f"“{name}” has {len(value)} characters; {length} are allowed."))
+        errors.append(
+            FieldError(name, "too_long", f"“{name}” has {len(value)} characters; {length} are allowed.")
+        )
     return value
 
 

@@ -11,7 +11,15 @@ from portal import clock
 from portal.models import ApiToken, Partner, User
 
 TOKEN_PREFIX = "psap_"  # noqa: S105 - a label, so that secret scanners know our tokens
-SCOPES = ("events:write", "events:read", "usage:write", "usage:read", "clients:read", "clients:write", "deliveries:write")
+SCOPES = (
+    "events:write",
+    "events:read",
+    "usage:write",
+    "usage:read",
+    "clients:read",
+    "clients:write",
+    "deliveries:write",
+)
 USED_EVERY = timedelta(minutes=1)
 
 

@@ -39,11 +39,17 @@ class World:
 
 
 def partner(name: str = "Northwind MSP", slug: str = "") -> Partner:
-    return Partner.objects.create(name=name, slug=slug or f"{name.lower().replace(' ', '-')}-{next(_numbers)}")
+    return Partner.objects.create(
+        name=name, slug=slug or f"{name.lower().replace(' ', '-')}-{next(_numbers)}"
+    )
 
 
-def user(partner: Partner | None = None, *, role: str = Role.SENIOR_MANAGER, email: str = "", **more: Any) -> User:
-    person = User.objects.create_user(email or f"person{next(_numbers)}@example.com", "correct horse battery", **more)
+def user(
+    partner: Partner | None = None, *, role: str = Role.SENIOR_MANAGER, email: str = "", **more: Any
+) -> User:
+    person = User.objects.create_user(
+        email or f"person{next(_numbers)}@example.com", "correct horse battery", **more
+    )
     if partner is not None:
         Membership.objects.create(user=person, partner=partner, role=role)
     return person

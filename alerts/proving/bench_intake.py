@@ -9,7 +9,7 @@ from alerts.models import Ticket
 from alerts.proving import load
 from alerts.proving.bench import Bench, Figure
 from alerts.proving.bench_world import World
-from alerts.proving.load import Sample, Stream, percentile, per_second
+from alerts.proving.load import Sample, Stream, per_second, percentile
 from integrations.models import Delivery, Event
 
 CONNECTIONS = 8

@@ -107,7 +107,7 @@ def p99_of(bench: Bench, *, beside: str | None) -> tuple[float, dict[str, Any]]:
     if beside == "flood":
         streams.append(Stream("a", troubled.batches(bench.size.flood), 4))
     elif beside == "hang":
-        troubled.psa.fault("latency", seconds=30.0, match={"path": "/service/"})
+        troubled.psa.fault("latency", seconds=1.0 if bench.is_smoke else 30.0, match={"path": "/service/"})
         streams.append(Stream("a", troubled.singles(seconds * 5), 2, rate=5))
     before = bench.stack.cpu()
     samples = load.run(bench.stack.address, streams)

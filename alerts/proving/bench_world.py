@@ -127,10 +127,14 @@ class World:
     def pending(self) -> Any:
         return Delivery.objects.filter(partner__in=self.partners(), status__in=UNSETTLED)
 
-    def give_up(self) -> None:
-        """Forget what still waits, so that the next measurement is not disturbed."""
-        self.pending().filter(status="waiting").delete()
-        self.settle()
+    def give_up(self, seconds: float = 120) -> None:
+        """Forget what still waits, so that the next measurement is not disturbed; what runs is waited for."""
+
+        def is_quiet() -> bool:
+            self.pending().exclude(status="running").delete()
+            return not self.pending().exists()
+
+        wait_until(is_quiet, seconds, "giving up", lambda: str(self.state()), pause=0.5)
 
     def partners(self) -> list[Partner]:
         return [one.partner for one in self.senders]

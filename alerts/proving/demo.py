@@ -17,7 +17,6 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 from django.conf import settings
@@ -63,9 +62,17 @@ def supervised() -> Iterator[Process]:
     """The supervisor with all its children, in a session of its own; stopped whatever happens."""
     logs = VAR / "log"
     logs.mkdir(parents=True, exist_ok=True)
-    argv = [sys.executable, "manage.py", "supervise", "--logs", str(logs), "--sandbox", os.environ["SANDBOX_PORT"]]
+    argv = [
+        sys.executable,
+        "manage.py",
+        "supervise",
+        "--logs",
+        str(logs),
+        "--sandbox",
+        os.environ["SANDBOX_PORT"],
+    ]
     with (logs / "supervisor.log").open("ab") as log:
-        process = subprocess.Popen(  # noqa: S603 - our own command
+        process = subprocess.Popen(
             argv, start_new_session=True, stdin=subprocess.DEVNULL, stdout=log, stderr=log
         )
     try:
@@ -106,7 +113,9 @@ class Caller:
             with urllib.request.urlopen(request, data, timeout=20) as answer:  # noqa: S310
                 return json.loads(answer.read() or b"null")
         except urllib.error.HTTPError as error:
-            raise DemoFailed(f"{method} {path} was answered with {error.code}: {error.read()[:500]!r}") from error
+            raise DemoFailed(
+                f"{method} {path} was answered with {error.code}: {error.read()[:500]!r}"
+            ) from error
 
     def answers(self, path: str) -> bool:
         try:
@@ -139,7 +148,9 @@ def tell_a_ticket(portal: Caller, psa: Caller, supervisor: Process, say: Say) ->
     text = f"Backup of {account} failed: disk full"
     failed = event(run_id, 0, account, "backup.failed", "error", text)
     sent = portal.call("POST", "/api/v1/events", failed)["results"][0]
-    say(f"  POST /api/v1/events      backup.failed for EFS-{CLIENT_NUMBER}, account {account}: {sent['status']}")
+    say(
+        f"  POST /api/v1/events      backup.failed for EFS-{CLIENT_NUMBER}, account {account}: {sent['status']}"
+    )
     opened = wait_for("the ticket to open", lambda: ticket_of(psa, account, closed=False), supervisor)
     say(f"  ticket {opened['id']} is open     “{opened['summary']}” on board {opened['board']['name']}")
     repeats = [event(run_id, number, account, "backup.failed", "error", text) for number in range(1, 6)]
@@ -160,7 +171,9 @@ def tell_a_ticket(portal: Caller, psa: Caller, supervisor: Process, say: Say) ->
     }
 
 
-def event(run_id: str, number: int, account: str, type_name: str, severity: str, summary: str) -> dict[str, Any]:
+def event(
+    run_id: str, number: int, account: str, type_name: str, severity: str, summary: str
+) -> dict[str, Any]:
     return {
         "source": "demo-backup",
         "id": f"{run_id}-{number}",
@@ -258,7 +271,11 @@ def finish(demo: Demo, psa: Caller, ticket: dict[str, Any], line: dict[str, Any]
             "api_token": demo.token,
             "logins": demo.logins,
             "sandboxes": {"connectwise": {"url": psa.url, "control": f"{psa.url}/__sandbox__/"}},
-            "client": {"id": str(demo.client.pk), "number": demo.client.number, "managed_id": demo.client.managed_id},
+            "client": {
+                "id": str(demo.client.pk),
+                "number": demo.client.number,
+                "managed_id": demo.client.managed_id,
+            },
             "ticket": ticket,
             "agreement_line": line,
         },

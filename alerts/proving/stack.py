@@ -44,8 +44,11 @@ class NotStarted(Exception):
 # --- Around it: environment and database ------------------------------------------------------------------------------
 
 
-def environment(home: Path, database_url: str) -> dict[str, str]:
-    """Settings as in production, with secrets made up for this one run and pretend PSAs on loopback allowed."""
+def environment(home: Path, database_url: str, *, is_hasty: bool = False) -> dict[str, str]:
+    """Settings as in production, with secrets made up for this one run and pretend PSAs on loopback allowed.
+
+    When it is hasty, the waits after a failure are short: then nothing is said about time.
+    """
     ports = free_ports(1 + len(SANDBOXES))
     (home / "bench_settings.py").write_text(
         '"""The portal\'s settings; what processes write lies in the temporary folder."""\n'
@@ -56,8 +59,10 @@ def environment(home: Path, database_url: str) -> dict[str, str]:
     )
     (home / "var").mkdir()
     kept = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
+    hasty = {"SEARCH_DELAYS": "0.2,0.4", "RETRY_DELAYS": "0.2,0.4,0.8,1,1,1"} if is_hasty else {}
     return {
         **kept,
+        **hasty,
         HOME: str(home),
         "PYTHONPATH": os.pathsep.join([str(home), str(settings.BASE_DIR)]),
         "DJANGO_SETTINGS_MODULE": "bench_settings",

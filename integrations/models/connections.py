@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 from django.db import models
 from django.db.models import Q
 
@@ -29,7 +28,9 @@ class Credentials(TenantModel):
     organization = models.ForeignKey(
         Organization, null=True, blank=True, on_delete=models.CASCADE, related_name="credentials"
     )
-    client = models.ForeignKey(Client, null=True, blank=True, on_delete=models.CASCADE, related_name="credentials")
+    client = models.ForeignKey(
+        Client, null=True, blank=True, on_delete=models.CASCADE, related_name="credentials"
+    )
     kind = models.CharField("configure using", max_length=20, choices=Kind, default=Kind.CONNECTWISE)
     site_url = models.CharField("site URL", max_length=300, blank=True)
     login_company = models.CharField("login company (MSP company ID)", max_length=100, blank=True)
@@ -54,7 +55,8 @@ class Credentials(TenantModel):
             models.UniqueConstraint(fields=["organization"], name="one_credentials_per_organization"),
             models.UniqueConstraint(fields=["client"], name="one_credentials_per_client"),
             models.CheckConstraint(
-                condition=Q(organization=None, client__isnull=False) | Q(organization__isnull=False, client=None),
+                condition=Q(organization=None, client__isnull=False)
+                | Q(organization__isnull=False, client=None),
                 name="credentials_of_an_organization_or_a_client",
             ),
         )
@@ -65,7 +67,9 @@ class Credentials(TenantModel):
     @property
     def level(self) -> Organization | Client:
         """Where these credentials are configured."""
-        return self.organization or self.client
+        level = self.organization or self.client
+        assert level is not None  # held by a constraint
+        return level
 
 
 class Lane(TenantModel):
@@ -135,10 +139,10 @@ class CompanyLink(TenantModel):
 
     class Meta:
         constraints = (
-            models.UniqueConstraint(fields=["client", "credentials"], name="one_company_per_client_and_connection"),
+            models.UniqueConstraint(
+                fields=["client", "credentials"], name="one_company_per_client_and_connection"
+            ),
         )
 
     def __str__(self) -> str:
         return self.psa_company_name or "skipped"
-
-

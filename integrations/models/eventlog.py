@@ -41,7 +41,8 @@ class Event(TenantModel):
         ACCEPTED = "accepted"
         PARKED = "parked"
 
-    partner = models.ForeignKey(Partner, null=True, on_delete=models.CASCADE, related_name="+")
+    partner = models.ForeignKey(  # type: ignore[assignment]
+        Partner, null=True, on_delete=models.CASCADE, related_name="+")
     client = models.ForeignKey(Client, null=True, on_delete=models.SET_NULL, related_name="events")
     account = models.ForeignKey(Account, null=True, on_delete=models.SET_NULL, related_name="+")
     scope = models.UUIDField(editable=False)
@@ -65,7 +66,9 @@ class Event(TenantModel):
     class Meta:
         ordering = ("-received_at", "-id")
         constraints = (
-            models.UniqueConstraint(fields=["scope", "source", "source_id"], name="one_event_per_source_and_id"),
+            models.UniqueConstraint(
+                fields=["scope", "source", "source_id"], name="one_event_per_source_and_id"
+            ),
         )
         indexes = (
             models.Index(fields=["partner", "-received_at", "-id"], name="event_page"),
@@ -155,8 +158,12 @@ class Delivery(TenantModel):
         )
         indexes = (
             models.Index(fields=["lane", "due_at"], condition=Q(status__in=UNSETTLED), name="delivery_due"),
-            models.Index(fields=["lane", "priority", "id"], condition=Q(status__in=UNSETTLED), name="delivery_next"),
-            models.Index(fields=["partner", "subject"], condition=Q(status__in=UNSETTLED), name="delivery_subject"),
+            models.Index(
+                fields=["lane", "priority", "id"], condition=Q(status__in=UNSETTLED), name="delivery_next"
+            ),
+            models.Index(
+                fields=["partner", "subject"], condition=Q(status__in=UNSETTLED), name="delivery_subject"
+            ),
             models.Index(fields=["partner", "-created_at", "-id"], name="delivery_page"),
             models.Index(
                 fields=["partner", "-created_at"], condition=~Q(error_text=""), name="delivery_errors_page"

@@ -93,7 +93,12 @@ class Rejected(PsaError):
     is_permanent = True
 
     def __init__(
-        self, text: str, *, fields: Mapping[str, str] | None = None, advice: str = "", status: int | None = None
+        self,
+        text: str,
+        *,
+        fields: Mapping[str, str] | None = None,
+        advice: str = "",
+        status: int | None = None,
     ) -> None:
         super().__init__(text, advice=advice, status=status)
         self.fields = dict(fields or {})

@@ -8,13 +8,10 @@ write fails, the error says whether it may have been carried out all the same.
 from __future__ import annotations
 
 import json
-import math
-import re
 import ssl
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from email.utils import parsedate_to_datetime
 from functools import lru_cache
 from http.client import HTTPException
 from http.cookiejar import DefaultCookiePolicy
@@ -27,12 +24,12 @@ import urllib3
 from requests.adapters import HTTPAdapter
 
 from integrations.psa.addresses import AddressPolicy, Resolver, system_resolver
+from integrations.psa.answers import Answer, Shape, Unusable, parsed, retry_after, unusable_status
 from integrations.psa.errors import Misconfigured, PsaError, Throttled, Unreachable
 from integrations.psa.port import Exchange
 from integrations.psa.redaction import Redaction
 from integrations.psa.wire import POOLS, Call, tls_context
 
-Shape = Literal["object", "list", "any"]
 Method = Literal["POST", "PATCH", "PUT", "DELETE"]
 
 DEADLINE = 20.0
@@ -40,12 +37,8 @@ CONNECT_TIMEOUT = 5.0
 MAX_BODY = 10 * 1024 * 1024
 MAX_KEPT = 4_000
 CONNECT_TRIES = 3
-RETRY_AFTER = (1.0, 3600.0)
-RETRY_AFTER_DEFAULT = 60.0
 
 _CHUNK = 64 * 1024
-_JSON_TYPE = re.compile(r"(application|text)/([\w.-]+\+)?json", re.IGNORECASE)
-_UNSAFE_ESCAPE = re.compile(rb"\\u(0000|[dD][89a-fA-F])")
 _FAILURES = (requests.RequestException, urllib3.exceptions.HTTPError, HTTPException, OSError, ValueError)
 
 
@@ -98,32 +91,6 @@ class SharedConnection:
 
     def close(self) -> None:
         self.session.close()
-
-
-@dataclass(frozen=True, kw_only=True)
-class Answer:
-    """An answer below 300 with its JSON in `data`, or a 4xx with its masked `text`."""
-
-    status: int
-    headers: Mapping[str, str] = field(default_factory=dict)
-    data: Any = None
-    text: str = ""
-
-    @property
-    def is_refusal(self) -> bool:
-        return self.status >= 400
-
-    @property
-    def is_html(self) -> bool:
-        kind = self.headers.get("Content-Type", "")
-        return "html" in kind.lower() or self.text.lstrip()[:1] == "<"
-
-    def refusal_data(self) -> Any:
-        """The JSON of a refusal, or None when it has none."""
-        try:
-            return json.loads(self.text)
-        except (ValueError, RecursionError):
-            return None
 
 
 class Transport:
@@ -305,7 +272,7 @@ class Transport:
             raise Throttled(
                 f"{self.host} asks us to slow down.", retry_after=retry_after(seen.headers), status=429
             )
-        if reason := _unusable_status(seen.status):
+        if reason := unusable_status(seen.status):
             raise Unreachable(
                 f"{self.host} {reason}.", outcome_unknown=is_write, status=seen.status, advice=_LATER
             )
@@ -314,8 +281,8 @@ class Transport:
         if seen.status == 204:
             return Answer(status=204, headers=seen.headers)
         try:
-            data = _parsed(seen, shape, identified_by)
-        except _Unusable as error:
+            data = parsed(seen.body, seen.headers, shape, identified_by)
+        except Unusable as error:
             raise Unreachable(
                 f"{self.host} {error}.", outcome_unknown=is_write, status=seen.status, advice=_LATER
             ) from None
@@ -352,10 +319,6 @@ class _Seen:
     status: int = 0
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
-
-
-class _Unusable(Exception):
-    """Says, as the rest of a sentence, why an answer cannot be used."""
 
 
 class _TooMuch(ValueError):
@@ -402,76 +365,3 @@ def _is_caused_by(error: BaseException | None, *kinds: type[BaseException]) -> b
         seen.append(item)
         waiting += [item.__cause__, item.__context__, getattr(item, "reason", None), *item.args]
     return False
-
-
-def _unusable_status(status: int) -> str:
-    """Why an answer with this status says nothing about the request, or "" when it does."""
-    if 300 <= status < 400:
-        return "redirects elsewhere, which is not followed"
-    if status == 408 or status >= 500:
-        return f"has trouble (status {status})"
-    return "" if status >= 200 else f"answered with the odd status {status}"
-
-
-def _parsed(seen: _Seen, shape: Shape, identified_by: str) -> Any:
-    if not seen.body.strip():
-        raise _Unusable("gave an empty answer")
-    kind = seen.headers.get("Content-Type", "")
-    if not _JSON_TYPE.match(kind.strip()):
-        raise _Unusable(f"gave {_kind_name(kind)} where JSON belongs, perhaps a maintenance or sign-in page")
-    try:
-        data = json.loads(seen.body, parse_constant=_no_constant)
-    except (ValueError, RecursionError):
-        raise _Unusable("gave an answer that is not valid JSON") from None
-    if _UNSAFE_ESCAPE.search(seen.body):
-        data = _storable(data)
-    _require_shape(data, shape, identified_by)
-    return data
-
-
-def _require_shape(data: Any, shape: Shape, identified_by: str) -> None:
-    expected = {"object": dict, "list": list, "any": object}[shape]
-    if not isinstance(data, expected):
-        raise _Unusable(f"gave {type(data).__name__} where {shape} belongs")
-    if identified_by and isinstance(data, dict) and data.get(identified_by) in (None, "", 0):
-        raise _Unusable("said yes, but not to which record")
-
-
-def _no_constant(name: str) -> Any:
-    raise ValueError(name)
-
-
-def _kind_name(kind: str) -> str:
-    name = kind.partition(";")[0].strip()[:60]
-    return name if re.fullmatch(r"[\w.+-]+/[\w.+-]+", name) else "something"
-
-
-def _storable(data: Any) -> Any:
-    """Without NUL and lone surrogates, which are fine in JSON and in no database."""
-    if isinstance(data, str):
-        return data.replace("\0", "").encode("utf-8", "replace").decode()
-    if isinstance(data, list):
-        return [_storable(item) for item in data]
-    if isinstance(data, dict):
-        return {_storable(key): _storable(value) for key, value in data.items()}
-    return data
-
-
-def retry_after(headers: Mapping[str, str]) -> float:
-    """Seconds to wait by a Retry-After header (RFC 9110 10.2.3: seconds or a date), clamped to something sane."""
-    text = headers.get("Retry-After", "").strip()
-    seconds = _as_seconds(text)
-    if seconds is None or math.isnan(seconds):
-        return RETRY_AFTER_DEFAULT
-    return min(max(seconds, RETRY_AFTER[0]), RETRY_AFTER[1])
-
-
-def _as_seconds(text: str) -> float | None:
-    try:
-        return float(text)
-    except ValueError:
-        pass
-    try:
-        return parsedate_to_datetime(text).timestamp() - time.time()
-    except (ValueError, TypeError, OverflowError, IndexError):
-        return None

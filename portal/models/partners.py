@@ -51,9 +51,9 @@ class Partner(Identified):
 class Modes(models.Model):
     """The three modules' modes at one level; null inherits from the level above (live when nobody says)."""
 
-    tickets_mode = models.CharField(max_length=10, choices=Mode, null=True, blank=True)  # noqa: DJ001
-    billing_mode = models.CharField(max_length=10, choices=Mode, null=True, blank=True)  # noqa: DJ001
-    statistics_mode = models.CharField(max_length=10, choices=Mode, null=True, blank=True)  # noqa: DJ001
+    tickets_mode = models.CharField(max_length=10, choices=Mode, null=True, blank=True)
+    billing_mode = models.CharField(max_length=10, choices=Mode, null=True, blank=True)
+    statistics_mode = models.CharField(max_length=10, choices=Mode, null=True, blank=True)
 
     class Meta:
         abstract = True
@@ -73,7 +73,9 @@ class Organization(TenantModel, Modes):
             models.UniqueConstraint(
                 fields=["partner"], condition=Q(parent=None), name="one_top_level_organization_per_partner"
             ),
-            models.CheckConstraint(condition=~Q(parent=models.F("id")), name="organization_not_its_own_parent"),
+            models.CheckConstraint(
+                condition=~Q(parent=models.F("id")), name="organization_not_its_own_parent"
+            ),
         )
 
     def __str__(self) -> str:

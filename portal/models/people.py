@@ -29,7 +29,7 @@ class UserManager(BaseUserManager["User"]):
         return self.create_user(email, password, **{"is_staff": True, "is_superuser": True, **fields})
 
 
-class User(AbstractUser, Identified):  # type: ignore[misc]
+class User(AbstractUser, Identified):
     """A person. Vendor staff have `is_staff`; everybody else sees the partners they are a member of."""
 
     username = None  # type: ignore[assignment]
@@ -49,7 +49,9 @@ class User(AbstractUser, Identified):  # type: ignore[misc]
     @cached_property
     def partner_ids(self) -> frozenset[uuid.UUID]:
         """Partners this person belongs to in any role; asked once a request."""
-        return frozenset(self.memberships.filter(partner__is_active=True).values_list("partner_id", flat=True))
+        return frozenset(
+            self.memberships.filter(partner__is_active=True).values_list("partner_id", flat=True)
+        )
 
     @cached_property
     def managed_partner_ids(self) -> frozenset[uuid.UUID]:
@@ -72,7 +74,9 @@ class Membership(TenantModel):
     role = models.CharField(max_length=30, choices=Role, default=Role.VIEWER)
 
     class Meta:
-        constraints = (models.UniqueConstraint(fields=["user", "partner"], name="one_membership_per_partner"),)
+        constraints = (
+            models.UniqueConstraint(fields=["user", "partner"], name="one_membership_per_partner"),
+        )
 
     def __str__(self) -> str:
         return f"{self.user} · {self.get_role_display()}"
@@ -85,7 +89,9 @@ class ApiToken(Identified):
     is_authenticated: ClassVar[bool] = True
     is_active: ClassVar[bool] = True
 
-    partner = models.ForeignKey(Partner, null=True, blank=True, on_delete=models.CASCADE, related_name="tokens")
+    partner = models.ForeignKey(
+        Partner, null=True, blank=True, on_delete=models.CASCADE, related_name="tokens"
+    )
     name = models.CharField(max_length=100)
     prefix = models.CharField(max_length=16, editable=False)
     digest = models.CharField(max_length=64, unique=True, editable=False)

@@ -13,6 +13,7 @@ from alerts import intake
 from alerts.models import Condition
 from integrations.models import Delivery, Event
 from portal import clients, clock
+from portal.models import ApiToken
 from tests import make
 
 BAD = {
@@ -36,7 +37,7 @@ BAD = {
     "far past": ({"occurred_at": "1970-01-01T00:00:00Z"}, "occurred_at", "too_old"),
     "year 1 east of Greenwich": ({"occurred_at": "0001-01-01T00:00:00+14:00"}, "occurred_at", "not_a_moment"),
     "list for data": ({"data": [1]}, "data", "bad_data"),
-    "deep data": ({"data": {"a": eval("[" * 30 + "]" * 30)}}, "data", "bad_data"),
+    "deep data": ({"data": {"a": json.loads("[" * 30 + "]" * 30)}}, "data", "bad_data"),
     "fat data": ({"data": {"a": "x" * 70_000}}, "data", "bad_data"),
 }
 
@@ -46,7 +47,9 @@ def post(api: APIClient, body: Any) -> Any:
 
 
 @pytest.mark.parametrize("name", BAD)
-def test_a_malformed_event_gets_its_own_error_and_its_neighbours_are_accepted(name: str, world: make.World, api: APIClient) -> None:
+def test_a_malformed_event_gets_its_own_error_and_its_neighbours_are_accepted(
+    name: str, world: make.World, api: APIClient
+) -> None:
     change, field, code = BAD[name]
     answer = post(api, {"events": [make.event(), make.event(**change), make.event()]})
     assert answer.status_code == 202, answer.content
@@ -66,7 +69,9 @@ def test_four_byte_letters_and_exactly_64_kib_are_kept(world: make.World, api: A
 
 
 @pytest.mark.parametrize("body", ["text", 7, None, [], {"events": []}, {"events": {}}, {"events": [[]]}])
-def test_a_body_of_another_shape_is_refused_with_a_sentence(body: Any, world: make.World, api: APIClient) -> None:
+def test_a_body_of_another_shape_is_refused_with_a_sentence(
+    body: Any, world: make.World, api: APIClient
+) -> None:
     answer = post(api, body)
     assert answer.status_code in {202, 400}
     if answer.status_code == 400:
@@ -88,7 +93,9 @@ def test_more_than_a_thousand_events_are_told_to_come_in_parts(world: make.World
     assert (answer.status_code, answer.json()["code"]) == (413, "too_many_events")
 
 
-def test_a_repeat_is_a_duplicate_and_another_body_under_the_same_id_is_rejected(world: make.World, api: APIClient) -> None:
+def test_a_repeat_is_a_duplicate_and_another_body_under_the_same_id_is_rejected(
+    world: make.World, api: APIClient
+) -> None:
     event = make.event()
     first = post(api, event).json()["results"][0]
     second = post(api, event).json()["results"][0]
@@ -104,7 +111,9 @@ def test_repeats_within_one_batch_are_told_apart(world: make.World, api: APIClie
     assert [row["status"] for row in results] == ["accepted", "duplicate", "rejected"]
 
 
-def test_an_event_of_an_unknown_client_is_parked_and_taken_in_when_the_client_comes(world: make.World, api: APIClient) -> None:
+def test_an_event_of_an_unknown_client_is_parked_and_taken_in_when_the_client_comes(
+    world: make.World, api: APIClient
+) -> None:
     result = post(api, make.event(client="EFS-777")).json()["results"][0]
     assert result["status"] == "parked"
     assert result["warnings"][0]["code"] == "unknown_client"
@@ -151,9 +160,9 @@ def test_a_token_without_the_scope_is_told_which_one(world: make.World) -> None:
     assert (answer.status_code, answer.json()["scope"]) == (403, "events:write")
 
 
-def test_expired_and_revoked_tokens_and_those_of_a_stopped_partner_are_refused(world: make.World, api: APIClient) -> None:
-    from portal.models import ApiToken
-
+def test_expired_and_revoked_tokens_and_those_of_a_stopped_partner_are_refused(
+    world: make.World, api: APIClient
+) -> None:
     ApiToken.objects.update(expires_at=clock.now() - timedelta(seconds=1))
     assert post(api, make.event()).status_code == 401
     ApiToken.objects.update(expires_at=None, revoked_at=clock.now())
@@ -197,7 +206,9 @@ def test_a_clock_that_is_a_day_ahead_does_not_block_the_recovery(world: make.Wor
     assert Condition.objects.get().state == "fine"
 
 
-def test_one_new_event_costs_few_queries(world: make.World, api: APIClient, django_assert_max_num_queries: Any) -> None:
+def test_one_new_event_costs_few_queries(
+    world: make.World, api: APIClient, django_assert_max_num_queries: Any
+) -> None:
     post(api, make.event())
     with django_assert_max_num_queries(14):
         post(api, make.event(account="SRV-02"))
@@ -205,7 +216,9 @@ def test_one_new_event_costs_few_queries(world: make.World, api: APIClient, djan
         post(api, make.event(account="SRV-02"))
 
 
-def test_a_batch_costs_no_more_queries_than_a_few_events(world: make.World, api: APIClient, django_assert_max_num_queries: Any) -> None:
+def test_a_batch_costs_no_more_queries_than_a_few_events(
+    world: make.World, api: APIClient, django_assert_max_num_queries: Any
+) -> None:
     batch = [make.event(account=f"SRV-{number}") for number in range(100)]
     with django_assert_max_num_queries(16):
         assert post(api, {"events": batch}).status_code == 202

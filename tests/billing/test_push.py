@@ -34,7 +34,9 @@ def line(world: make.World) -> dict[str, Any]:
     return next(row for row in agreement["additions"] if row["product"]["id"] == 302)
 
 
-def test_usage_becomes_the_quantity_and_the_description_of_the_agreement_line(world: make.World, drain: Any) -> None:
+def test_usage_becomes_the_quantity_and_the_description_of_the_agreement_line(
+    world: make.World, drain: Any
+) -> None:
     before = line(world)["quantity"]
     api = make.api(world.token)
     words = [word(account="SRV-01", quantity=1), word(account="SRV-02", quantity="2.5")]
@@ -65,7 +67,9 @@ def test_what_is_unchanged_is_not_written(world: make.World, drain: Any) -> None
     assert PushItem.objects.latest("id").state == "unchanged"
 
 
-def test_the_twelve_hours_count_from_a_success_and_reprocess_ignores_them(world: make.World, drain: Any) -> None:
+def test_the_twelve_hours_count_from_a_success_and_reprocess_ignores_them(
+    world: make.World, drain: Any
+) -> None:
     world.sandbox.control.fault("status_403", path="additions", times=1)
     api = make.api(world.token)
     api.post("/api/v1/usage", word())
@@ -73,7 +77,10 @@ def test_the_twelve_hours_count_from_a_success_and_reprocess_ignores_them(world:
     assert SynchronizeWindow.objects.count() == 1, "the retry after the failure was not held up"
     api.post("/api/v1/usage", word(quantity=6))
     waiting = Delivery.objects.get(status=Status.WAITING)
-    assert (waiting.reason, waiting.due_at > clock.now() + timedelta(hours=11)) == ("synchronize_window", True)
+    assert (waiting.reason, waiting.due_at > clock.now() + timedelta(hours=11)) == (
+        "synchronize_window",
+        True,
+    )
     api.post("/api/v1/usage", word(quantity=7))
     assert Delivery.objects.filter(status=Status.WAITING).count() == 1
     eventlog.reprocess(Delivery.objects.filter(pk=waiting.pk))
@@ -101,10 +108,20 @@ def test_a_zero_that_was_measured_is_pushed(world: make.World, drain: Any) -> No
 def test_a_feed_that_comes_account_by_account_never_shows_half_a_client(world: make.World) -> None:
     yesterday = (clock.now() - timedelta(days=1)).date().isoformat()
     api = make.api(world.token)
-    api.post("/api/v1/usage", {"usage": [word(account="A", quantity=10, measured_on=yesterday), word(account="B", quantity=20, measured_on=yesterday)]})
+    api.post(
+        "/api/v1/usage",
+        {
+            "usage": [
+                word(account="A", quantity=10, measured_on=yesterday),
+                word(account="B", quantity=20, measured_on=yesterday),
+            ]
+        },
+    )
     api.post("/api/v1/usage", word(account="A", quantity=11))
     client = Client.objects.get()
-    [days] = usage.days_of(client, Usage.objects.values_list("service", flat=True), today=usage.today_for(client)).values()
+    [days] = usage.days_of(
+        client, Usage.objects.values_list("service", flat=True), today=usage.today_for(client)
+    ).values()
     assert days[-1].quantity == Decimal(31)
 
 

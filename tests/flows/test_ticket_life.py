@@ -32,7 +32,9 @@ def test_the_quiet_life_of_a_ticket_costs_two_writes_and_one_read(world: make.Wo
     api.post("/api/v1/events", make.event(type="backup.succeeded", severity="success"))
     drain()
     ticket = Ticket.objects.get(condition__key="backup:SRV-01")
-    assert ticket.state == Ticket.State.CLOSED, list(Delivery.objects.values("status", "outcome", "error_text"))
+    assert ticket.state == Ticket.State.CLOSED, list(
+        Delivery.objects.values("status", "outcome", "error_text")
+    )
     assert ticket.condition.repeats == 5
     [stored] = world.sandbox.control.tickets(externalXRef=ticket.external_ref)
     assert stored["closedFlag"] is True
@@ -41,7 +43,9 @@ def test_the_quiet_life_of_a_ticket_costs_two_writes_and_one_read(world: make.Wo
     assert after_reads - reads <= 1
 
 
-def test_a_ticket_whose_create_was_committed_and_then_lost_is_found_by_its_key(world: make.World, drain) -> None:
+def test_a_ticket_whose_create_was_committed_and_then_lost_is_found_by_its_key(
+    world: make.World, drain
+) -> None:
     world.sandbox.control.fault("commit_then_drop", method="POST", path="/service/tickets$", times=1)
     make.api(world.token).post("/api/v1/events", make.event())
     drain()

@@ -36,7 +36,7 @@ MEASUREMENTS = {
 
 class Command(BaseCommand):
     help = "Measure speed, memory and isolation on a database of its own; prints one JSON line a figure."
-    requires_system_checks: list[str] = []  # noqa: RUF012 - Django's own form
+    requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--smoke", action="store_true", help="a little of everything; says nothing about speed")
@@ -49,9 +49,9 @@ class Command(BaseCommand):
         if stack.HOME in os.environ:
             self.measure(options)
         else:
-            self.begin(keep=options["keep"])
+            self.begin(keep=options["keep"], is_hasty=options["smoke"])
 
-    def begin(self, *, keep: bool) -> None:
+    def begin(self, *, keep: bool, is_hasty: bool) -> None:
         """Make a place and a database, and start this command again in there."""
         url = os.environ.get("DATABASE_URL", "")
         with tempfile.TemporaryDirectory(prefix="psap-bench-", ignore_cleanup_errors=True) as folder:
@@ -60,7 +60,7 @@ class Command(BaseCommand):
                 manage = str(Path(settings.BASE_DIR) / "manage.py")
                 done = subprocess.run(
                     [sys.executable, manage, "bench", *sys.argv[2:]],
-                    env=stack.environment(home, own_url),
+                    env=stack.environment(home, own_url, is_hasty=is_hasty),
                     cwd=settings.BASE_DIR,
                     check=False,
                 )

@@ -14,7 +14,7 @@ from alerts.proving import demo, demoworld
 
 class Command(BaseCommand):
     help = "Start everything, send real events and usage, show what came of them, and serve until Ctrl-C."
-    requires_system_checks: list[str] = []  # noqa: RUF012 - Django's own form
+    requires_system_checks: list[str] = []
 
     def handle(self, *args: Any, **options: Any) -> None:
         if not os.environ.get(demoworld.STARTED):

@@ -13,7 +13,7 @@ from integrations import sandbox
 
 class Command(BaseCommand):
     help = "Run a sandbox PSA server; --help after -- shows its own options."
-    requires_system_checks: list[str] = []  # noqa: RUF012 - Django's own form
+    requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("rest", nargs="*", help="options of the sandbox, after --")

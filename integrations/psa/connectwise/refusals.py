@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from integrations.psa.answers import Answer
 from integrations.psa.errors import (
     Misconfigured,
     NotFound,
@@ -20,7 +21,6 @@ from integrations.psa.errors import (
     SignInRefused,
     Unreachable,
 )
-from integrations.psa.transport import Answer
 
 # Fields of ConnectWise that we fill from a setting of ours: a refusal of one is for a person to correct.
 SETTINGS = {

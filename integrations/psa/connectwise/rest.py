@@ -8,10 +8,11 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 from urllib.parse import quote
 
+from integrations.psa.answers import Answer
 from integrations.psa.connectwise.refusals import SITE_ADVICE, is_lost_route, refusal
 from integrations.psa.errors import Misconfigured, SignInRefused, Unreachable
 from integrations.psa.port import SignIn
-from integrations.psa.transport import Answer, Method, Transport
+from integrations.psa.transport import Method, Transport
 
 VERSION = "2026.4"
 PAGE_SIZE = 1000  # the most ConnectWise gives at once (Developer Guide, Pagination)

@@ -21,7 +21,9 @@ class Command(BaseCommand):
         whose.add_argument("--vendor", action="store_true", help="may speak for all partners")
         parser.add_argument("--scopes", nargs="+", required=True, choices=tokens.SCOPES)
         parser.add_argument("--name", default="made by createtoken")
-        parser.add_argument("--expires", type=int, metavar="DAYS", help="days until it ends; never when left out")
+        parser.add_argument(
+            "--expires", type=int, metavar="DAYS", help="days until it ends; never when left out"
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         partner = None

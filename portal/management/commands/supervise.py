@@ -18,8 +18,12 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--dispatchers", type=int, default=1)
-        parser.add_argument("--logs", type=Path, help="folder for one log file a process; else all goes to the console")
-        parser.add_argument("--sandbox", type=int, metavar="PORT", help="also run a sandbox ConnectWise there")
+        parser.add_argument(
+            "--logs", type=Path, help="folder for one log file a process; else all goes to the console"
+        )
+        parser.add_argument(
+            "--sandbox", type=int, metavar="PORT", help="also run a sandbox ConnectWise there"
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         logs: Path | None = options["logs"]

@@ -30,10 +30,11 @@ def test_a_secret_is_masked_in_every_spelling(spelling: str) -> None:
 
 @given(before=st.text(max_size=60), after=st.text(max_size=60), length=st.integers(1, 80))
 def test_no_part_of_a_secret_survives_a_cut(before: str, after: str, length: int) -> None:
-    secret = "\x01\x02\x03\x04\x05\x06"
-    for letter in secret:
+    # Longer than the mask, so that masking moves what follows to the left.
+    secret = "ZQXJKVBWZQXJKVBWZQXJKVBW"
+    for letter in set(secret):
         before, after = before.replace(letter, ""), after.replace(letter, "")
-    shown = Redaction([secret]).cut(f"{before}{secret}{after}{secret}", length)
+    shown = Redaction([secret]).cut(f"{before}{secret}{secret}{after}{secret}", length)
     assert len(shown) <= length
     assert not set(secret) & set(shown)
 

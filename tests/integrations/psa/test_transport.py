@@ -18,9 +18,10 @@ import pytest
 
 from integrations.psa import wire
 from integrations.psa.addresses import AddressPolicy
+from integrations.psa.answers import retry_after
 from integrations.psa.errors import Misconfigured, PsaError, Throttled, Unreachable
 from integrations.psa.port import Exchange
-from integrations.psa.transport import Transport, retry_after
+from integrations.psa.transport import Transport
 from tests.integrations.psa.conftest import MakeTransport
 from tests.integrations.psa.servers import (
     RawServer,

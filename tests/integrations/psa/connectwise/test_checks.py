@@ -87,6 +87,7 @@ def test_a_list_that_is_closed_by_its_customize_link_is_named(psa: ConnectWisePs
     checks = by_name(psa.check(["tickets"]))
     assert checks["System > Table Setup (Service / Priority)"].verdict == "failed"
     assert "Service / Priority" in checks["System > Table Setup (Service / Priority)"].fix
+    assert "Service / Service Board" not in checks["System > Table Setup (Service / Priority)"].fix
     assert checks["System > Table Setup (Service / Service Board)"].verdict == "passed"
 
 
