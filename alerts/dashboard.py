@@ -87,9 +87,13 @@ def steps(partner: Partner) -> list[Step]:
         Step("Enter PSA Credentials", "credentials", connected.exists()),
         Step("Test the connection", "credentials", connected.filter(test_passed=True).exists()),
         Step("Choose how tickets look", "setup", TicketSettings.objects.filter(partner=partner).exists()),
-        Step("Create a notification that opens tickets", "notifications", rules.filter(action=Action.TICKET).exists()),
-        Step("Map a client to its PSA company", "clients", CompanyLink.objects.filter(partner=partner).exists()),
+        Step(
+            "Create a notification that opens tickets",
+            "notifications",
+            rules.filter(action=Action.TICKET).exists(),
+        ),
+        Step(
+            "Map a client to its PSA company", "clients", CompanyLink.objects.filter(partner=partner).exists()
+        ),
         Step("Have a first event", "event_log", Event.objects.filter(partner=partner).exists()),
     ]
-
-

@@ -28,7 +28,9 @@ class NotificationForm(PortalForm):
         label="Severities",
         choices=[(value, value.capitalize()) for value in Severity.values],
         widget=forms.CheckboxSelectMultiple,
-        error_messages={"required": "Tick at least one severity: with none the notification would never apply."},
+        error_messages={
+            "required": "Tick at least one severity: with none the notification would never apply."
+        },
     )
     all_event_types = forms.ChoiceField(
         label="Subscribe to All Event Types", choices=YES_NO, widget=forms.RadioSelect
@@ -38,14 +40,23 @@ class NotificationForm(PortalForm):
     )
     organization = forms.ChoiceField(label="Only for an organization", required=False)
     client = forms.CharField(
-        label="Only for a client", required=False, max_length=60, help_text="Client id or managed ID, like 19652 or EFS-19652."
+        label="Only for a client",
+        required=False,
+        max_length=60,
+        help_text="Client id or managed ID, like 19652 or EFS-19652.",
     )
     position = forms.IntegerField(
-        label="Order", required=False, min_value=0, max_value=100_000, help_text="Smaller numbers are asked first. Empty: at the end."
+        label="Order",
+        required=False,
+        min_value=0,
+        max_value=100_000,
+        help_text="Smaller numbers are asked first. Empty: at the end.",
     )
     is_enabled = forms.BooleanField(label="Enabled", required=False)
 
-    def __init__(self, *args: Any, partner: Partner, current: Notification | None = None, **kwargs: Any) -> None:
+    def __init__(
+        self, *args: Any, partner: Partner, current: Notification | None = None, **kwargs: Any
+    ) -> None:
         super().__init__(*args, initial=initial_of(current), **kwargs)
         self.partner = partner
         known = {row.name: f"{row.title} ({row.name})" for row in EventType.objects.all()}
@@ -64,7 +75,7 @@ class NotificationForm(PortalForm):
         text = self.cleaned_data["client"]
         if not text:
             return None
-        client = Client.objects.of(self.partner).filter(number=client_number_of(text)).first()
+        client = Client.objects.of(self.partner).filter(number=client_number_of(text) or 0).first()
         if client is None:
             raise forms.ValidationError(f"{self.partner} has no client “{text}”.")
         return client
@@ -130,7 +141,7 @@ class TicketSettingsForm(PortalForm):
         for name in CHOICES:
             self.offer(name, boards)
         board = self.fields["board"].widget
-        board.groups = {str(row.pk): row.name for row in setup.offered.get("board", [])}  # type: ignore[attr-defined]
+        board.groups = {str(row.pk): row.name for row in setup.offered.get("board", [])}
         board.attrs["class"] = LOOKS[forms.Select]
         board.attrs["data-inherited"] = getattr(setup.inherited["board"].value, "name", "")
         closure = self.fields["automatic_closure"]
@@ -155,7 +166,7 @@ class TicketSettingsForm(PortalForm):
         inherited = self.setup.inherited[name]
         if inherited.value is None:
             return "Not set: the PSA decides"
-        shown = {True: "Yes", False: "No"}.get(inherited.value, str(inherited.value)) if isinstance(inherited.value, bool) else str(inherited.value)
+        shown = {True: "Yes", False: "No"}.get(inherited.value) or str(inherited.value)
         return f"Inherit: {shown}" + (f" (from {inherited.source})" if inherited.source else " (default)")
 
     def values(self) -> dict[str, Any]:

@@ -34,7 +34,9 @@ class Entered:
     position: int | None = None
 
 
-def save_notification(partner: Partner, entered: Entered, *, current: Notification | None = None) -> Notification:
+def save_notification(
+    partner: Partner, entered: Entered, *, current: Notification | None = None
+) -> Notification:
     """Make or change a notification of the partner."""
     values = {name: getattr(entered, name) for name in vars(entered)}
     values["severities"] = list(entered.severities)
@@ -93,6 +95,8 @@ def add_synchronization(partner: Partner) -> Notification:
     return save_notification(
         partner,
         Entered(
-            name="Synchronize statistics and billing", action=Action.SYNCHRONIZE, severities=[*Severity.values]
+            name="Synchronize statistics and billing",
+            action=Action.SYNCHRONIZE,
+            severities=[*Severity.values],
         ),
     )

@@ -1,4 +1,4 @@
-"""How tickets shall look at a level: what can be picked, what is refused, and the saving (asked by the set-up pages)."""
+"""How tickets shall look at a level: what can be picked, what is refused, the saving (asked by the set-up pages)."""
 
 from __future__ import annotations
 
@@ -109,12 +109,13 @@ def save_ticket_settings(level: Level, values: Mapping[str, Any]) -> TicketSetti
         return None
     with transaction.atomic():
         row, _ = TicketSettings.objects.update_or_create(
-            **connections.level_of(level),
             defaults={
                 "partner_id": level.partner_id,
                 "updated_at": clock.now(),
                 **{name: values.get(name) for name in FIELDS},
             },
+            client=level if isinstance(level, Client) else None,
+            organization=level if isinstance(level, Organization) else None,
         )
     return row
 

@@ -19,7 +19,7 @@ from alerts import notifications as rules
 from alerts import setup as ticket_setup
 from alerts.forms import NotificationForm, TicketSettingsForm
 from alerts.models import Condition, Notification, Ticket
-from alerts.ticketsettings import FIELDS
+from alerts.ticketsettings import FIELDS, SettingsOf
 from billing.crossreferences import CrossReferences
 from integrations import eventsearch
 from integrations.models import Action, Delivery, Event
@@ -73,8 +73,8 @@ def conditions(request: PageRequest) -> HttpResponse:
 @require_safe
 @pages.partner_page
 def notifications(request: PageRequest) -> HttpResponse:
-    found = pages.rows(request, Notification).select_related("organization", "client")
-    found = list(found.order_by("position", "created_at"))
+    mine = pages.rows(request, Notification).select_related("organization", "client")
+    found = list(mine.order_by("position", "created_at"))
     has_synchronization = any(row.action == Action.SYNCHRONIZE for row in found)
     return pages.show(
         request, "alerts/notifications.html", {"rows": found, "has_synchronization": has_synchronization}
@@ -100,12 +100,21 @@ def notification_form(request: PageRequest, current: Notification | None) -> Htt
     form = NotificationForm(request.POST or None, partner=partner, current=current)
     if request.method == "POST" and form.is_valid():
         saved = rules.save_notification(partner, form.entered(), current=current)
-        messages.success(request, f"“{saved}” is saved and applies to events from now on." if saved.is_enabled else f"“{saved}” is saved, switched off.")
+        messages.success(
+            request,
+            f"“{saved}” is saved and applies to events from now on."
+            if saved.is_enabled
+            else f"“{saved}” is saved, switched off.",
+        )
         return redirect("notifications")
-    return pages.show(request, "alerts/notification.html", {"form": form, "current": current}, partner=partner)
+    return pages.show(
+        request, "alerts/notification.html", {"form": form, "current": current}, partner=partner
+    )
 
 
-def change_notification(request: PageRequest, pk: uuid.UUID, change: Callable[[Notification], str]) -> HttpResponse:
+def change_notification(
+    request: PageRequest, pk: uuid.UUID, change: Callable[[Notification], str]
+) -> HttpResponse:
     row = pages.get_row(request, Notification, pk, "organization", "client")
     pages.require_manager(request, row.partner)
     messages.success(request, change(row))
@@ -116,7 +125,9 @@ def change_notification(request: PageRequest, pk: uuid.UUID, change: Callable[[N
 @pages.page
 def notification_copy(request: PageRequest, pk: uuid.UUID) -> HttpResponse:
     return change_notification(
-        request, pk, lambda row: f"“{rules.copy_notification(row)}” is there, switched off until you have changed it."
+        request,
+        pk,
+        lambda row: f"“{rules.copy_notification(row)}” is there, switched off until you have changed it.",
     )
 
 
@@ -150,7 +161,9 @@ def notification_preset(request: PageRequest) -> HttpResponse:
     assert request.partner is not None
     pages.require_manager(request, request.partner)
     saved = rules.add_synchronization(request.partner)
-    messages.success(request, f"“{saved}” is there: all event types, all severities, at most once in 12 hours a client.")
+    messages.success(
+        request, f"“{saved}” is there: all event types, all severities, at most once in 12 hours a client."
+    )
     return redirect("notifications")
 
 
@@ -162,7 +175,7 @@ def notification_preset(request: PageRequest) -> HttpResponse:
 def setup(request: PageRequest) -> HttpResponse:
     """Every organization with what it says itself, and the cross-references."""
     assert request.partner is not None
-    settings_of = ticket_setup.SettingsOf.of(request.partner.pk)
+    settings_of = SettingsOf.of(request.partner.pk)
     tree = settings_of.tree
     nodes = sorted(tree.by_id.values(), key=lambda node: [up.name for up in reversed(tree.upwards(node.pk))])
     references = CrossReferences.of(request.partner.pk)
@@ -176,8 +189,12 @@ def setup(request: PageRequest) -> HttpResponse:
             }
             for node in nodes
         ],
-        "exceptions": Client.objects.of(request.partner).filter(ticket_settings__isnull=False).order_by("name")[:100],
-        "references": [row for rows in references.by_service.values() for row in rows.values() if row.organization_id],
+        "exceptions": Client.objects.of(request.partner)
+        .filter(ticket_settings__isnull=False)
+        .order_by("name")[:100],
+        "references": [
+            row for rows in references.by_service.values() for row in rows.values() if row.organization_id
+        ],
         "names": {node.pk: node.name for node in nodes},
     }
     return pages.show(request, "alerts/setup.html", context)
@@ -208,7 +225,11 @@ def ticket_settings(
         if form.is_valid() and save_settings(form, level):
             messages.success(request, f"Saved. Tickets of {level} look so from now on.")
             return redirect(request.path)
-    context |= {"setup": found, "form": form, "fields": [(form[name], found.in_effect[name]) for name in FIELDS]}
+    context |= {
+        "setup": found,
+        "form": form,
+        "fields": [(form[name], found.in_effect[name]) for name in FIELDS],
+    }
     return pages.show(request, template, context, partner=level.partner)
 
 
@@ -232,7 +253,7 @@ def client_settings_reset(request: PageRequest, pk: uuid.UUID) -> HttpResponse:
     return redirect("client_settings", pk)
 
 
-# --- Activity of a client, and what other rooms show of us -------------------------------------------------------------
+# --- Activity of a client, and what other rooms show of us -----------------------------------------------------------
 
 
 @require_safe
@@ -256,6 +277,6 @@ def ticket_of_delivery(request: PageRequest, delivery: Delivery) -> str:
     kind, _, key = delivery.subject.partition(":")
     if kind != "ticket":
         return ""
-    tickets = Ticket.objects.visible_to(request.user).filter(condition_id=pages.id_in(key), partner_id=delivery.partner_id)
+    tickets = Ticket.objects.visible_to(request.user).filter(condition_id=key, partner_id=delivery.partner_id)
     ticket = tickets.order_by("-generation").first()
     return render_to_string("alerts/ticket_line.html", {"ticket": ticket}, request) if ticket else ""

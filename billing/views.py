@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -72,7 +72,9 @@ def service_lines(client: Client, links: dict[Any, AgreementLink]) -> list[Servi
     return [service_line(row, links, days.get(row.service_id, []), today) for row in references]
 
 
-def service_line(row: CrossReference, links: dict[Any, AgreementLink], days: list[usage.Day], today: Any) -> ServiceLine:
+def service_line(
+    row: CrossReference, links: dict[Any, AgreementLink], days: list[usage.Day], today: date
+) -> ServiceLine:
     withheld = push.why_withheld(row, links, days, today)
     quantity = quantities.quantity_of(row.service, days) if days else None
     return ServiceLine(row, days[-1] if days else None, quantity, withheld.text if withheld else "")
@@ -87,7 +89,9 @@ def synchronize_client(request: PageRequest, pk: uuid.UUID) -> HttpResponse:
     if synchronize.request(client, cause="button", by=request.user, at_once=True):
         messages.success(request, f"{client} is synchronized now; the Event Log shows what comes of it.")
     else:
-        messages.info(request, f"A synchronization of {client} waits already; it goes as soon as the connection allows.")
+        messages.info(
+            request, f"A synchronization of {client} waits already; it goes as soon as the connection allows."
+        )
     return redirect("client_agreement", pk)
 
 

@@ -12,7 +12,17 @@ from integrations.models import Delivery, Event
 from portal.models.partners import client_number_of
 
 # What a row of the list shows of its deliveries; plans and exchanges stay in the database.
-SHORT = ("event_id", "action", "status", "reason", "notification_name", "outcome", "error_text", "due_at", "partner_id")
+SHORT = (
+    "event_id",
+    "action",
+    "status",
+    "reason",
+    "notification_name",
+    "outcome",
+    "error_text",
+    "due_at",
+    "partner_id",
+)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -32,7 +32,7 @@ class CredentialsForm(PortalForm):
         label="Login company (MSP company ID)",
         required=False,
         max_length=100,
-        help_text="Your own company as you type it when you sign in at the PSA; not the ID of a client’s company record.",
+        help_text="Your own company as you type it when you sign in at the PSA; not a client’s company record.",
         widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false"}),
     )
     public_key = forms.CharField(
@@ -54,11 +54,17 @@ class CredentialsForm(PortalForm):
         if current is not None and current.secret_fingerprint:
             self.fields["secret"].help_text = "One is set. Leave this empty to keep it."
         else:
-            self.fields["secret"].help_text = "The PSA shows it once, when the key is made. Keep that page open until this is saved."
+            self.fields[
+                "secret"
+            ].help_text = (
+                "The PSA shows it once, when the key is made. Keep that page open until this is saved."
+            )
 
     def entered(self) -> Entered:
         data = self.cleaned_data
-        return Entered(**{name: data[name] for name in ("kind", "site_url", "login_company", "public_key", "secret")})
+        return Entered(
+            **{name: data[name] for name in ("kind", "site_url", "login_company", "public_key", "secret")}
+        )
 
 
 class EventSearchForm(PortalForm):
@@ -67,7 +73,7 @@ class EventSearchForm(PortalForm):
     q = forms.CharField(label="Quick search", required=False, max_length=200)
     status = forms.ChoiceField(label="Notifications", required=False, choices=[*ANY, *Status.choices])
     severity = forms.ChoiceField(label="Severity", required=False, choices=[*ANY, *Severity.choices])
-    errors = forms.BooleanField(label="Errors only", required=False)
+    only_errors = forms.BooleanField(label="Errors only", required=False)
 
     def wanted(self) -> EventFilter:
         """What is well-formed of it; the rest counts as not asked."""
@@ -77,7 +83,7 @@ class EventSearchForm(PortalForm):
             text=data.get("q", ""),
             status=data.get("status", ""),
             severity=data.get("severity", ""),
-            has_errors=data.get("errors", False),
+            has_errors=data.get("only_errors", False),
         )
 
 
@@ -93,7 +99,11 @@ class CompanyForm(PortalForm):
     def __init__(self, *args: Any, offered: list[tuple[str, list[Choice]]], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.by_id = {choice.psa_id: choice for _, choices in offered for choice in choices}
-        groups = [(title, [(row.psa_id, company_label(row)) for row in choices]) for title, choices in offered if choices]
+        groups = [
+            (title, [(row.psa_id, company_label(row)) for row in choices])
+            for title, choices in offered
+            if choices
+        ]
         self.fields["company"].choices = [("", "Choose …"), (SKIP, "Skip this client: send nothing"), *groups]  # type: ignore[attr-defined]
 
     def picked(self) -> tuple[str, str]:

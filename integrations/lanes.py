@@ -40,9 +40,10 @@ def open_now(now: datetime) -> Q:
 
 
 def find_free(now: datetime, most: int) -> list[Lane]:
-    """Lanes with due work that nobody holds."""
-    unheld = Q(holder=None) | Q(held_until__lt=now)
-    lanes = Lane.objects.filter(unheld, open_now(now)).filter(due(now)).select_related("credentials", "partner")
+    """Lanes that nobody holds and that have due work, or deliveries that a dead holder left running."""
+    abandoned = Q(held_until__lt=now) & Exists(Delivery.objects.filter(lane=OuterRef("pk"), status=Status.RUNNING))
+    with_work = open_now(now) & (Q(holder=None) | Q(held_until__lt=now)) & Q(due(now))
+    lanes = Lane.objects.filter(with_work | abandoned).select_related("credentials", "partner")
     return list(lanes.order_by("held_until", "pk")[:most])
 
 

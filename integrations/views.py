@@ -25,7 +25,12 @@ from portal.pages import PageRequest
 Level = Organization | Client
 LEVELS: dict[str, type[Organization] | type[Client]] = {"organization": Organization, "client": Client}
 TEST_PATIENCE = timedelta(seconds=90)
-KNOWN_SITES = ("na.myconnectwise.net", "eu.myconnectwise.net", "au.myconnectwise.net", "staging.connectwisedev.com")
+KNOWN_SITES = (
+    "na.myconnectwise.net",
+    "eu.myconnectwise.net",
+    "au.myconnectwise.net",
+    "staging.connectwisedev.com",
+)
 
 
 # --- PSA Credentials -------------------------------------------------------------------------------------------------
@@ -38,7 +43,9 @@ def credentials(request: PageRequest) -> HttpResponse:
     assert request.partner is not None
     tree = inheritance.Tree.of(request.partner.pk)
     rows = effective.by_level(request.partner.pk)
-    organizations = sorted(tree.by_id.values(), key=lambda node: [up.name for up in reversed(tree.upwards(node.pk))])
+    organizations = sorted(
+        tree.by_id.values(), key=lambda node: [up.name for up in reversed(tree.upwards(node.pk))]
+    )
     context = {
         "organizations": [
             (node, len(tree.upwards(node.pk)) - 1, inheritance.nearest(tree.upwards(node.pk), rows))
@@ -152,7 +159,9 @@ def reload_options(request: PageRequest, pk: uuid.UUID) -> HttpResponse:
     row = connection_in(request, pk)
     pages.require_manager(request, row.partner)
     background.enqueue("integrations.jobs.reload_choices", str(row.pk))
-    messages.info(request, "The options are being read from the PSA. Reload this page in a moment to see how many came.")
+    messages.info(
+        request, "The options are being read from the PSA. Reload this page in a moment to see them."
+    )
     return redirect(place_of(row) + "#options")
 
 
@@ -189,9 +198,16 @@ def client_mapping(request: PageRequest, pk: uuid.UUID) -> HttpResponse:
             if form.is_valid():
                 company_id, name = form.picked()
                 companies.link_company(client, connection, psa_company_id=company_id, name=name)
-                messages.success(request, f"{client.name} is {name} in the PSA." if name else f"{client.name} is skipped.")
+                messages.success(
+                    request, f"{client.name} is {name} in the PSA." if name else f"{client.name} is skipped."
+                )
                 return redirect("client_mapping", pk)
-        context |= {"form": form, "search": search, "offered": offered, "options_seen_at": choices.seen_at(connection)}
+        context |= {
+            "form": form,
+            "search": search,
+            "offered": offered,
+            "options_seen_at": choices.seen_at(connection),
+        }
     return pages.show(request, "integrations/client_mapping.html", context, partner=client.partner)
 
 
@@ -211,7 +227,9 @@ class Offered:
         used = {row.pk for row in [*linked_list(linked), *alike]}
         rest = [row for row in found if row.pk not in used]
         alike = [row for row in alike if linked is None or row.pk != linked.pk]
-        return cls(link, [("Linked now", linked_list(linked)), ("Named alike", alike), ("PSA companies", rest)])
+        return cls(
+            link, [("Linked now", linked_list(linked)), ("Named alike", alike), ("PSA companies", rest)]
+        )
 
     @property
     def initial(self) -> str:
@@ -280,7 +298,9 @@ def reprocess_selected(request: PageRequest) -> HttpResponse:
     if "matching" in request.POST:
         found = eventsearch.search(events, EventSearchForm(request.POST).wanted())
         count = eventlog.reprocess_many(eventsearch.deliveries_of(found))
-        messages.success(request, f"{count} deliveries were handed over; they are tried again one after the other.")
+        messages.success(
+            request, f"{count} deliveries were handed over; they are tried again one after the other."
+        )
         return redirect("event_log")
     ticked = [key for text in request.POST.getlist("event") if (key := pages.id_in(text))]
     tell_reprocessed(request, eventlog.reprocess(eventsearch.deliveries_of(events.filter(pk__in=ticked))))
@@ -298,6 +318,8 @@ def tell_reprocessed(request: PageRequest, count: int) -> None:
 
 def events_panel(request: PageRequest, client: Client) -> str:
     """The latest events of a client, inside another room's page."""
-    newest: QuerySet[Any] = Event.objects.visible_to(request.user).filter(client=client).order_by("-received_at", "-id")
+    newest: QuerySet[Any] = (
+        Event.objects.visible_to(request.user).filter(client=client).order_by("-received_at", "-id")
+    )
     context = {"events": eventsearch.for_list(newest)[:15], "client": client}
     return render(request, "integrations/events_panel.html", context).content.decode()

@@ -6,7 +6,7 @@ from typing import Any
 
 from django import forms
 
-LOOKS = {
+LOOKS: dict[type[forms.Widget], str] = {
     forms.Select: "form-select",
     forms.CheckboxInput: "form-check-input",
     forms.CheckboxSelectMultiple: "form-check-input",

@@ -9,7 +9,7 @@ import functools
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Concatenate, ParamSpec
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from django.conf import settings
@@ -28,7 +28,7 @@ from portal.tenancy import TenantModel
 
 PICKED = "partner"
 PAGE_SIZE = 50
-Arguments = ParamSpec("Arguments")
+View = Callable[..., HttpResponse]
 
 
 class PageRequest(HttpRequest):
@@ -38,17 +38,14 @@ class PageRequest(HttpRequest):
     partner: Partner | None
 
 
-View = Callable[Concatenate[PageRequest, Arguments], HttpResponse]
-
-
 # --- Whose pages are these -------------------------------------------------------------------------------------------
 
 
-def page(view: View[Arguments]) -> Callable[..., HttpResponse]:
+def page(view: View) -> View:
     """For people who have signed in; times are shown in the partner's time zone."""
 
     @functools.wraps(view)
-    def shown(request: PageRequest, *args: Arguments.args, **kwargs: Arguments.kwargs) -> HttpResponse:
+    def shown(request: PageRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         request.partner = partner_in_view(request)
         zone = request.partner.time_zone if request.partner else settings.TIME_ZONE
         with timezone.override(ZoneInfo(zone)):
@@ -57,11 +54,11 @@ def page(view: View[Arguments]) -> Callable[..., HttpResponse]:
     return login_required(shown)
 
 
-def partner_page(view: View[Arguments]) -> Callable[..., HttpResponse]:
+def partner_page(view: View) -> View:
     """A page about one partner: who has not picked one does so first."""
 
     @functools.wraps(view)
-    def shown(request: PageRequest, *args: Arguments.args, **kwargs: Arguments.kwargs) -> HttpResponse:
+    def shown(request: PageRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         if request.partner is None:
             messages.info(request, "Choose a partner first: this page is about one partner.")
             return redirect("partners")
@@ -133,7 +130,11 @@ def changeable(request: PageRequest, found: QuerySet[Any]) -> QuerySet[Any]:
 
 
 def show(
-    request: PageRequest, template: str, context: dict[str, Any] | None = None, *, partner: Partner | None = None
+    request: PageRequest,
+    template: str,
+    context: dict[str, Any] | None = None,
+    *,
+    partner: Partner | None = None,
 ) -> HttpResponse:
     """A page with what every page needs to know. `partner` is the one whose things it shows."""
     partner = partner or request.partner
@@ -161,7 +162,9 @@ def page_of(
     before = id_in(request.GET.get("before", ""))
     value = within.filter(pk=before).values_list(by, flat=True).first() if before else None
     if value is not None:
-        found = found.filter(Q(**{f"{by}__{comparison}": value}) | Q(**{by: value, f"pk__{comparison}": before}))
+        found = found.filter(
+            Q(**{f"{by}__{comparison}": value}) | Q(**{by: value, f"pk__{comparison}": before})
+        )
     taken = list(found.order_by(f"{sign}{by}", f"{sign}pk")[: PAGE_SIZE + 1])
     shown = taken[:PAGE_SIZE]
     return Page(shown, shown[-1].pk if len(taken) > PAGE_SIZE else None, value is None)
@@ -194,7 +197,13 @@ def item(label: str, url_name: str, *pages: str, group: str = "") -> Item:
 MENU = (
     item("Dashboard", "dashboard", "tickets", "conditions"),
     item(
-        "Clients", "clients", "client", "client_settings", "client_mapping", "client_agreement", "client_activity"
+        "Clients",
+        "clients",
+        "client",
+        "client_settings",
+        "client_mapping",
+        "client_agreement",
+        "client_activity",
     ),
     item("PSA Credentials", "credentials", "credentials_of", group="My Partnership"),
     item("Integration Setup", "setup", "setup_of", group="My Partnership"),

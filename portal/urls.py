@@ -2,7 +2,7 @@
 
 from allauth.account import views as people
 from django.contrib import admin
-from django.urls import include, path, re_path
+from django.urls import URLPattern, URLResolver, include, path, re_path
 from django.views.generic import TemplateView
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
@@ -11,7 +11,7 @@ from portal import views
 ACCOUNT = "portal/account"
 
 # What we use of django-allauth, with our pages.
-sign_in = [
+sign_in: list[URLPattern] = [
     path("login/", people.LoginView.as_view(template_name=f"{ACCOUNT}/login.html"), name="account_login"),
     path("logout/", people.LogoutView.as_view(template_name=f"{ACCOUNT}/logout.html"), name="account_logout"),
     path("signup/", views.signup_closed, name="account_signup"),
@@ -54,7 +54,7 @@ sign_in = [
     ),
 ]
 
-api = [
+api: list[URLPattern | URLResolver] = [
     path("v1/", include("alerts.api_urls")),
     path("v1/", include("integrations.api_urls")),
     path("v1/", include("billing.api_urls")),

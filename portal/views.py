@@ -33,7 +33,9 @@ def partners(request: PageRequest) -> HttpResponse:
     text = form.cleaned_data["q"] if form.is_valid() else ""
     found = pages.partners_of(request.user).filter(name__icontains=text).order_by("name")[: pages.PAGE_SIZE]
     return pages.show(
-        request, "portal/partners.html", {"partners": found, "form": form, "sees_all": is_vendor(request.user)}
+        request,
+        "portal/partners.html",
+        {"partners": found, "form": form, "sees_all": is_vendor(request.user)},
     )
 
 

@@ -137,15 +137,16 @@ class Nursery:
     def killed(self) -> int:
         return sum(self.kills.values())
 
-    def end_all(self) -> None:
-        """Leave nothing behind."""
-        for life in self.lives.values():
+    def end_all(self, kinds: Sequence[Kind] | None = None) -> None:
+        """Leave nothing behind (of these kinds)."""
+        ending = [life for life in self.lives.values() if kinds is None or life.kind in kinds]
+        for life in ending:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(life.pid, signal.SIGKILL)
-        for pid in self.lives:
+        for life in ending:
             with contextlib.suppress(ChildProcessError):
-                os.waitpid(pid, 0)
-        self.lives.clear()
+                os.waitpid(life.pid, 0)
+            self.lives.pop(life.pid)
 
 
 def live(kind: Kind, parent: int, log: Path, armed: str, passes: int) -> None:

@@ -1,5 +1,6 @@
 """The portal's tables: people, partners and what belongs to them."""
 
+from portal.models.keys import KeyCheck
 from portal.models.partners import Account, Client, Mode, Organization, Partner
 from portal.models.people import ApiToken, Membership, Role, User
 from portal.models.processes import Heartbeat
@@ -9,6 +10,7 @@ __all__ = [
     "ApiToken",
     "Client",
     "Heartbeat",
+    "KeyCheck",
     "Membership",
     "Mode",
     "Organization",

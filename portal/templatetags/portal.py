@@ -23,8 +23,28 @@ register = template.Library()
 TONES = {
     "good": {"done", "passed", "open", "success", "fine", "live", "working", "accepted", "alive", "current"},
     "busy": {"waiting", "running", "unknown", "opening", "testing", "probably", "info", "planned", "approve"},
-    "warn": {"held", "warning", "paused", "parked", "partly", "observe", "observed", "skipped client", "not tested"},
-    "bad": {"failed", "error", "critical", "failing", "stopped", "refused", "gone", "silent", "not permitted"},
+    "warn": {
+        "held",
+        "warning",
+        "paused",
+        "parked",
+        "partly",
+        "observe",
+        "observed",
+        "skipped client",
+        "not tested",
+    },
+    "bad": {
+        "failed",
+        "error",
+        "critical",
+        "failing",
+        "stopped",
+        "refused",
+        "gone",
+        "silent",
+        "not permitted",
+    },
 }
 
 
@@ -63,7 +83,10 @@ def ago(at: datetime | None, none: str = "never") -> SafeString:
     else:
         words = f"in {timeuntil(at, now, depth=1)}"
     return format_html(
-        '<time datetime="{}" title="{}">{}</time>', at.isoformat(), f"{localtime(at):%Y-%m-%d %H:%M:%S %Z}", words
+        '<time datetime="{}" title="{}">{}</time>',
+        at.isoformat(),
+        f"{localtime(at):%Y-%m-%d %H:%M:%S %Z}",
+        words,
     )
 
 

@@ -9,12 +9,14 @@ from typing import Any
 from django.core.management.base import BaseCommand
 
 from integrations.dispatcher import Dispatcher
+from portal import keys
 
 
 class Command(BaseCommand):
     help = "Drain the lanes: tell PSAs what they should be told. Any number may run."
 
     def handle(self, *args: Any, **options: Any) -> None:
+        keys.verify()
         dispatcher = Dispatcher()
 
         def stop(number: int, frame: FrameType | None) -> None:

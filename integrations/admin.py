@@ -1,0 +1,212 @@
+"""Admin of this room: connections and their lanes, what PSAs offer, and the event log."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.html import format_html
+
+from integrations import connections, eventlog, lanes
+from integrations.models import Choice, CompanyLink, Credentials, Delivery, Event, Lane
+from integrations.models.connections import Kind
+from portal import background
+from portal.tenantadmin import TenantInline, TenantLogAdmin
+
+
+@admin.register(Credentials)
+class CredentialsAdmin(TenantLogAdmin):
+    """Secrets are not even read here. Changes go through the portal's page, which normalises and checks them."""
+
+    list_display = ("__str__", "site_url", "login_company", "secret_fingerprint", "test_passed", "tested_at")
+    list_filter = ("kind", "test_passed")
+    list_select_related = ("organization", "client")
+    search_fields = ("site_url", "login_company", "public_key", "organization__name", "client__name")
+    fields = (
+        "partner",
+        "organization",
+        "client",
+        "kind",
+        "site_url",
+        "login_company",
+        "public_key",
+        "secret_fingerprint",
+        "secret_set_at",
+        "secret_set_by",
+        "version",
+        "updated_at",
+        "tested_at",
+        "test_passed",
+        "test_report",
+        "change_it",
+    )
+    actions = ("test_it", "reload_options")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        return super().get_queryset(request).defer("secret")
+
+    @admin.display(description="Change")
+    def change_it(self, row: Credentials) -> str:
+        level = "client" if row.client_id else "organization"
+        url = reverse("credentials_of", args=[level, row.client_id or row.organization_id])
+        return format_html('<a href="{}">Open in the portal</a>', url)
+
+    def has_operate_permission(self, request: HttpRequest) -> bool:
+        return bool(request.user.has_perm("integrations.change_credentials"))
+
+    @admin.action(description="Test It", permissions=["operate"])
+    def test_it(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
+        rows = list(queryset.exclude(kind=Kind.NONE))
+        for row in rows:
+            connections.ask_for_test(row)
+        self.message_user(request, f"{len(rows)} connections are being tested; reload to see the verdicts.")
+
+    @admin.action(description="Reload Options from PSA", permissions=["operate"])
+    def reload_options(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
+        rows = list(queryset.exclude(kind=Kind.NONE).values_list("pk", flat=True))
+        for key in rows:
+            background.enqueue("integrations.jobs.reload_choices", str(key))
+        self.message_user(request, f"The options of {len(rows)} connections are being read.")
+
+
+@admin.register(Lane)
+class LaneAdmin(TenantLogAdmin):
+    """Pausing, resuming and limits; everything else the dispatcher writes."""
+
+    list_display = (
+        "credentials",
+        "is_paused",
+        "breaker",
+        "open_until",
+        "failures",
+        "last_success_at",
+        "holder",
+    )
+    list_filter = ("is_paused", "breaker")
+    list_select_related = ("credentials__organization", "credentials__client")
+    search_fields = ("credentials__site_url", "credentials__login_company")
+    exclude = ("facts",)
+    limits = ("calls_per_minute", "concurrency")
+    actions = ("pause", "resume")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        return super().get_queryset(request).defer("credentials__secret")
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return self.has_operate_permission(request)
+
+    def has_operate_permission(self, request: HttpRequest) -> bool:
+        return bool(request.user.has_perm("integrations.change_lane"))
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
+        return [field.name for field in Lane._meta.fields if field.name not in self.limits]
+
+    def save_model(self, request: HttpRequest, obj: Lane, form: Any, change: bool) -> None:
+        """Only the limits: the dispatcher may have moved the rest meanwhile."""
+        obj.save(update_fields=self.limits)
+
+    @admin.action(description="Pause", permissions=["operate"])
+    def pause(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
+        self.message_user(
+            request, f"{queryset.update(is_paused=True)} lanes are paused; their deliveries wait."
+        )
+
+    @admin.action(
+        description="Resume: unpause, shut the breaker, everything is due now", permissions=["operate"]
+    )
+    def resume(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
+        rows = list(queryset)
+        queryset.update(is_paused=False)
+        for lane in rows:
+            lanes.resume(lane)
+        self.message_user(request, f"{len(rows)} lanes are open again.")
+
+
+@admin.register(Choice)
+class ChoiceAdmin(TenantLogAdmin):
+    list_display = ("name", "kind", "within", "psa_id", "seen_at", "vanished_at")
+    list_filter = ("kind",)
+    search_fields = ("name", "=psa_id")
+
+
+@admin.register(CompanyLink)
+class CompanyLinkAdmin(TenantLogAdmin):
+    """Mapped in the portal, on the client's page."""
+
+    list_display = ("client", "psa_company_name", "psa_company_id", "linked_at")
+    search_fields = ("client__name", "psa_company_name", "=psa_company_id")
+
+
+class DeliveryInline(TenantInline):
+    model = Delivery
+    fields = ("action", "status", "reason", "attempts", "outcome", "error_text")
+    readonly_fields = fields
+    can_delete = False
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        return super().get_queryset(request).defer("plan", "exchanges")
+
+
+class Reprocessing:
+    """The action "Reprocess selected" for whatever leads to deliveries."""
+
+    def has_reprocess_permission(self, request: HttpRequest) -> bool:
+        return bool(request.user.has_perm("integrations.change_delivery"))
+
+    def deliveries_of(self, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        return queryset
+
+    @admin.action(description="Reprocess selected", permissions=["reprocess"])
+    def reprocess(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
+        count = eventlog.reprocess(self.deliveries_of(queryset))
+        text = "1 delivery will be tried again." if count == 1 else f"{count} deliveries will be tried again."
+        self.message_user(request, text)  # type: ignore[attr-defined]
+
+
+@admin.register(Event)
+class EventAdmin(Reprocessing, TenantLogAdmin):
+    list_display = ("received_at", "severity", "type", "__str__", "client", "state", "source")
+    list_display_links = ("__str__",)
+    list_filter = ("severity", "state")
+    search_fields = ("summary", "type", "source_id", "client__name", "client_reference")
+    ordering = ("-received_at", "-id")
+    inlines = (DeliveryInline,)
+    actions = ("reprocess",)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        return super().get_queryset(request).defer("details", "data", "trace")
+
+    def deliveries_of(self, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        return Delivery.objects.filter(event__in=queryset.values("pk"))
+
+
+@admin.register(Delivery)
+class DeliveryAdmin(Reprocessing, TenantLogAdmin):
+    list_display = (
+        "created_at",
+        "action",
+        "status",
+        "reason",
+        "client",
+        "outcome_in_short",
+        "attempts",
+        "due_at",
+    )
+    list_display_links = ("created_at",)
+    list_filter = ("status", "action", "error_kind")
+    search_fields = ("client__name", "error_text", "outcome", "subject")
+    ordering = ("-created_at", "-id")
+    actions = ("reprocess",)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        return super().get_queryset(request).defer("plan", "exchanges")
+
+    @admin.display(description="Outcome")
+    def outcome_in_short(self, row: Delivery) -> str:
+        return (row.error_text or row.outcome)[:120]

@@ -1,0 +1,233 @@
+"""Admin of this room: partners, people and tokens; and of the libraries whose tables we keep."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import allauth.account.admin  # registers its models, so that we can take them over below
+import django_q.admin
+from allauth.account.decorators import secure_admin_login
+from allauth.account.models import EmailAddress
+from django import forms
+from django.contrib import admin, messages
+from django.contrib.auth.admin import GroupAdmin, UserAdmin
+from django.contrib.auth.forms import BaseUserCreationForm
+from django.contrib.auth.models import Group
+from django.http import HttpRequest
+from django_q.models import Failure, OrmQ, Schedule, Success
+from unfold.forms import AdminPasswordChangeForm, UserChangeForm
+from unfold.widgets import UnfoldAdminPasswordWidget, UnfoldAdminTextInputWidget
+
+from portal import clock, tokens
+from portal.models import Account, ApiToken, Client, Heartbeat, Membership, Organization, Partner, User
+from portal.tenantadmin import PortalAdmin, ReadOnlyAdmin, TenantAdmin, TenantInline
+
+LIBRARIES = (allauth.account.admin, django_q.admin)
+
+# Staff sign in where everybody does, with the same limits against guessing.
+admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]
+
+
+# --- Partners --------------------------------------------------------------------------------------------------------
+
+
+class MembershipInline(TenantInline):
+    model = Membership
+    autocomplete_fields = ("user",)
+
+
+@admin.register(Partner)
+class PartnerAdmin(PortalAdmin):
+    list_display = ("name", "slug", "time_zone", "is_active", "created_at")
+    list_filter = ("is_active",)
+    search_fields = ("name", "slug")
+    prepopulated_fields = {"slug": ("name",)}
+    inlines = (MembershipInline,)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """A partner is switched off, never deleted: its log must stay."""
+        return False
+
+
+@admin.register(Organization)
+class OrganizationAdmin(TenantAdmin):
+    list_display = ("name", "parent", "tickets_mode", "billing_mode", "statistics_mode")
+    search_fields = ("name",)
+
+
+@admin.register(Client)
+class ClientAdmin(TenantAdmin):
+    list_display = ("name", "number", "managed_id", "organization", "is_active")
+    list_filter = ("is_active", "tickets_mode", "billing_mode")
+    search_fields = ("name", "=number")
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """A client is switched off, never deleted."""
+        return False
+
+
+@admin.register(Account)
+class AccountAdmin(TenantAdmin):
+    list_display = ("key", "name", "client", "created_at")
+    search_fields = ("key", "name", "client__name")
+
+
+@admin.register(Membership)
+class MembershipAdmin(TenantAdmin):
+    list_display = ("user", "role")
+    list_filter = ("role",)
+    search_fields = ("user__email",)
+
+
+# --- People and machines ----------------------------------------------------------------------------------------------
+
+
+class NewUserForm(BaseUserCreationForm):
+    """A person is made by e-mail address."""
+
+    password1 = forms.CharField(label="Password", widget=UnfoldAdminPasswordWidget)
+    password2 = forms.CharField(label="Password once more", widget=UnfoldAdminPasswordWidget)
+
+    class Meta:
+        model = User
+        fields = ("email",)
+        field_classes: dict[str, Any] = {}
+        widgets = {"email": UnfoldAdminTextInputWidget}
+
+
+class UserMembershipInline(TenantInline):
+    model = Membership
+    autocomplete_fields = ("partner",)
+
+
+@admin.register(User)
+class PersonAdmin(PortalAdmin, UserAdmin):
+    form = UserChangeForm
+    add_form = NewUserForm
+    change_password_form = AdminPasswordChangeForm
+    list_display = ("email", "first_name", "last_name", "is_staff", "is_active", "last_login")
+    list_filter = ("is_staff", "is_superuser", "is_active")
+    search_fields = ("email", "first_name", "last_name")
+    ordering = ("email",)
+    fieldsets = (
+        (None, {"fields": ("email", "password", "first_name", "last_name")}),
+        ("May", {"fields": ("is_active", "is_staff", "is_superuser", "groups", "user_permissions")}),
+        ("Dates", {"fields": ("last_login", "date_joined")}),
+    )
+    add_fieldsets = ((None, {"fields": ("email", "password1", "password2")}),)
+    readonly_fields = ("last_login", "date_joined")
+    inlines = (UserMembershipInline,)
+
+
+class NewTokenForm(forms.ModelForm):
+    """What a token may do. Its text is made when it is saved."""
+
+    scopes = forms.MultipleChoiceField(
+        choices=[(scope, scope) for scope in tokens.SCOPES], widget=forms.CheckboxSelectMultiple
+    )
+
+    class Meta:
+        model = ApiToken
+        fields = ("name", "partner", "scopes", "expires_at")
+
+
+@admin.register(ApiToken)
+class ApiTokenAdmin(PortalAdmin):
+    list_display = ("name", "prefix", "partner", "created_at", "expires_at", "last_used_at", "revoked_at")
+    list_select_related = ("partner",)
+    search_fields = ("name", "prefix", "partner__name")
+    fields = (
+        "name",
+        "partner",
+        "prefix",
+        "scopes",
+        "created_at",
+        "created_by",
+        "expires_at",
+        "last_used_at",
+        "revoked_at",
+    )
+    actions = ("revoke",)
+
+    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
+        return super().get_form(request, obj, change, **({} if obj else {"form": NewTokenForm}), **kwargs)
+
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        return self.fields if obj else NewTokenForm.Meta.fields
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """A token is never changed: revoke it and make another."""
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_revoke_permission(self, request: HttpRequest) -> bool:
+        return bool(request.user.has_perm("portal.change_apitoken"))
+
+    def save_model(self, request: HttpRequest, obj: ApiToken, form: Any, change: bool) -> None:
+        """The text is shown this once and stored nowhere."""
+        made, text = tokens.issue_token(
+            obj.name,
+            partner=obj.partner,
+            scopes=obj.scopes,
+            expires_at=obj.expires_at,
+            by=request.user,  # type: ignore[arg-type]
+        )
+        obj.pk, obj._state.adding = made.pk, False
+        obj.prefix = made.prefix
+        messages.warning(request, f"Copy the token now, it is never shown again: {text}")
+
+    @admin.action(description="Revoke", permissions=["revoke"])
+    def revoke(self, request: HttpRequest, queryset: Any) -> None:
+        count = queryset.filter(revoked_at=None).update(revoked_at=clock.now())
+        self.message_user(request, f"{count} tokens are revoked." if count != 1 else "1 token is revoked.")
+
+
+# --- The machinery ---------------------------------------------------------------------------------------------------
+
+
+@admin.register(Heartbeat)
+class HeartbeatAdmin(ReadOnlyAdmin):
+    list_display = ("name", "beat_at")
+
+
+for model in (Success, Failure, Schedule, OrmQ, EmailAddress, Group):
+    admin.site.unregister(model)
+
+
+@admin.register(Group)
+class PortalGroupAdmin(PortalAdmin, GroupAdmin):
+    pass
+
+
+class TaskAdmin(ReadOnlyAdmin):
+    """What the worker did. To do it again, use the button of the page it is about."""
+
+    list_display = ("name", "func", "started", "stopped", "success")
+    search_fields = ("name", "func")
+    fields: tuple[str, ...] = ("name", "func", "started", "stopped", "success", "attempt_count")
+
+
+admin.site.register(Success, type("SuccessAdmin", (TaskAdmin,), {}))
+
+
+@admin.register(Failure)
+class FailureAdmin(TaskAdmin):
+    fields = (*TaskAdmin.fields, "why")
+
+    @admin.display(description="Why")
+    def why(self, task: Any) -> str:
+        return str(task.result)
+
+
+@admin.register(Schedule)
+class ScheduleAdmin(ReadOnlyAdmin):
+    list_display = ("name", "func", "schedule_type", "cron", "next_run")
+    fields = ("name", "func", "schedule_type", "cron", "minutes", "next_run")
+
+
+@admin.register(OrmQ)
+class QueueAdmin(ReadOnlyAdmin):
+    list_display = ("key", "lock")
+    fields = ("key", "lock")

@@ -1,0 +1,49 @@
+"""Are these the right encryption keys, and changing them (asked at start-up and by `manage.py rotatekeys`)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from django.apps import apps
+from django.db import models, transaction
+
+from portal.encryption import DecryptionFailed, EncryptedJSONField
+from portal.models import KeyCheck
+
+KNOWN = "PSA Portal can read its secrets"
+
+
+def verify() -> None:
+    """Raises DecryptionFailed when the keys of this process cannot read what is stored; stores the check at first."""
+    row = KeyCheck.objects.filter(pk=1).first()
+    if row is None:
+        KeyCheck.objects.get_or_create(pk=1, defaults={"known": KNOWN})
+    elif row.known != KNOWN:
+        raise DecryptionFailed("The stored key check holds something else than it should.")
+
+
+def rotate() -> int:
+    """Write every stored secret anew with the first key; returns how many. May be interrupted and run again.
+
+    The way: put the new key first in FIELD_ENCRYPTION_KEYS, restart, rotate, then drop the old key.
+    """
+    return sum(1 for model, field in encrypted_fields() for _ in rewritten(model, field))
+
+
+def encrypted_fields() -> Iterator[tuple[type[models.Model], str]]:
+    for model in apps.get_models():
+        for field in model._meta.concrete_fields:
+            if isinstance(field, EncryptedJSONField):
+                yield model, field.name
+
+
+def rewritten(model: type[models.Model], field: str) -> Iterator[object]:
+    """Each row in a transaction of its own, locked against a change meanwhile."""
+    keys = model._base_manager.filter(**{f"{field}__isnull": False}).values_list("pk", flat=True)
+    for key in list(keys):
+        with transaction.atomic():
+            row = model._base_manager.select_for_update().filter(pk=key).first()
+            if row is None:
+                continue
+            model._base_manager.filter(pk=key).update(**{field: getattr(row, field)})
+        yield key

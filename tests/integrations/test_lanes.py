@@ -1,0 +1,212 @@
+"""Who drains a lane, and what stops it: leases, fences, breaker, blocked rights."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.core import mail
+from django.db import IntegrityError, transaction
+
+from alerts.models import Ticket
+from integrations import eventlog, lanes
+from integrations.dispatcher import Dispatcher
+from integrations.models import Delivery, Lane, Status
+from portal import clock
+from tests import make
+
+
+@pytest.fixture
+def world(live_world: make.World) -> make.World:
+    return live_world
+
+
+def send(world: make.World, **fields: Any) -> Delivery:
+    result = make.api(world.token).post("/api/v1/events", make.event(**fields)).json()["results"][0]
+    return Delivery.objects.get(event=result["id"])
+
+
+def turns(dispatcher: Dispatcher, until: Any, seconds: float = 8) -> None:
+    ends_at = time.monotonic() + seconds
+    while not until() and time.monotonic() < ends_at:
+        dispatcher.turn()
+        dispatcher.bell.wait(0.02)
+        dispatcher.bell.clear()
+    assert until(), list(Delivery.objects.values_list("status", "reason", "error_text"))
+
+
+def test_a_lane_has_one_holder(world: make.World) -> None:
+    first, second = Lane.objects.get(), Lane.objects.get()
+    assert lanes.take(first, uuid.uuid4())
+    assert not lanes.take(second, uuid.uuid4())
+    assert Lane.objects.get().fence == 1
+
+
+def test_a_dead_holders_deliveries_become_unknown_and_its_late_result_is_dropped(world: make.World) -> None:
+    delivery = send(world)
+    dead = Dispatcher()
+    dead.attempt = lambda held, task: None  # type: ignore[method-assign] # it dies on the way
+    dead.turn()
+    assert Delivery.objects.get().status == Status.RUNNING
+    ticket = Ticket.objects.get()
+    assert ticket.sent_at is not None, "the intent is stored before the wire"
+    Lane.objects.update(held_until=clock.now() - timedelta(seconds=1))
+    heir = Dispatcher()
+    heir.turn()
+    taken = Delivery.objects.get()
+    assert (taken.status, taken.reason) == (Status.UNKNOWN, "dispatcher_lost")
+    [held] = dead.lanes.values()
+    dead.results.put((held, delivery, lanes_done()))
+    dead.in_flight, held.in_flight = 1, 1
+    dead.record()
+    assert Delivery.objects.get().status == Status.UNKNOWN
+    turns(heir, lambda: Delivery.objects.get().status == Status.DONE)
+    assert len(world.sandbox.control.tickets(externalXRef=ticket.external_ref)) == 1
+
+
+def lanes_done() -> Any:
+    from integrations import outcomes
+
+    return outcomes.done("too late", psa_id="1", number="1", url="")
+
+
+def test_the_database_forbids_two_deliveries_of_one_subject_in_flight(world: make.World) -> None:
+    first = send(world)
+    second = send(world, type="backup.succeeded", severity="success")
+    assert first.subject == second.subject
+    Delivery.objects.filter(pk=first.pk).update(status=Status.UNKNOWN)
+    with pytest.raises(IntegrityError), transaction.atomic():
+        Delivery.objects.filter(pk=second.pk).update(status=Status.RUNNING, lane=Lane.objects.get(), fence=1)
+    assert first.lane is not None
+    lane = lanes.locked([(first.lane.pk, first.lane.fence)])[first.lane.pk] if first.lane else None
+    Delivery.objects.filter(pk=first.pk).update(due_at=clock.now() + timedelta(hours=1))
+    assert lane is not None
+    assert lanes.claim(lane, 10) == []
+
+
+def test_refused_credentials_stop_the_lane_at_once_and_the_partner_hears_once(world: make.World, drain: Any) -> None:
+    make.user(world.partner, email="manager@northwind.example")
+    world.sandbox.control.fault("status_401")
+    for number in range(5):
+        send(world, account=f"SRV-{number}")
+    dispatcher = Dispatcher()
+    turns(dispatcher, lambda: Lane.objects.get().probes >= 3)
+    lane = Lane.objects.get()
+    assert lane.breaker == "sign_in_refused"
+    assert [message.to for message in mail.outbox] == [["manager@northwind.example"]]
+    assert set(Delivery.objects.values_list("status", flat=True)) == {Status.WAITING}
+    calls = len([row for row in world.sandbox.control.requests() if row["fault"] == "status_401"])
+    assert calls <= 4 + lane.probes, "after it opened, one call a probe"
+    world.sandbox.control.clear_faults()
+    turns(dispatcher, lambda: Delivery.objects.filter(status=Status.DONE).count() == 5)
+    assert Lane.objects.get().breaker == ""
+    dispatcher.drain()
+
+
+def test_a_missing_right_stops_its_own_kind_of_work_only(world: make.World, drain: Any) -> None:
+    make.billing(world)
+    world.sandbox.control.role(service_tickets="None")
+    ticket = send(world)
+    today = clock.now().date().isoformat()
+    word = {"client": 19652, "service": "online-backup-servers", "quantity": 9, "measured_on": today}
+    make.api(world.token).post("/api/v1/usage", word)
+    drain(seconds=2)
+    ticket.refresh_from_db()
+    lane = Lane.objects.get()
+    assert ticket.status == Status.WAITING
+    assert "Service" in lane.blocked["ticket"]["module"]
+    assert lane.blocked["ticket"]["advice"]
+    assert Delivery.objects.get(action="synchronize").status == Status.DONE
+    world.sandbox.control.role(service_tickets="All")
+    drain()
+    ticket.refresh_from_db()
+    assert (ticket.status, Lane.objects.get().blocked) == (Status.DONE, {})
+
+
+def test_a_host_that_is_down_opens_the_breaker_and_deliveries_wait_without_limit(
+    world: make.World, drain: Any
+) -> None:
+    world.sandbox.control.fault("html_503")
+    for number in range(8):
+        send(world, account=f"SRV-{number}")
+    dispatcher = Dispatcher()
+    turns(dispatcher, lambda: Lane.objects.get().probes >= 4, seconds=15)
+    assert Lane.objects.get().breaker == "unreachable"
+    assert not Delivery.objects.filter(status=Status.FAILED).exists()
+    world.sandbox.control.clear_faults()
+    turns(dispatcher, lambda: Delivery.objects.filter(status=Status.DONE).count() == 8, seconds=15)
+    keys = [row["externalXRef"] for row in world.sandbox.control.journal(kind="ticket") if row["externalXRef"]]
+    assert len(keys) == len(set(keys)) == 8
+    dispatcher.drain()
+
+
+def test_a_429_is_waited_out_and_is_no_failure(world: make.World, drain: Any) -> None:
+    world.sandbox.control.fault("status_429", retry_after="1", times=1)
+    delivery = send(world)
+    before = clock.now()
+    drain()
+    delivery.refresh_from_db()
+    assert delivery.status == Status.DONE
+    lane = Lane.objects.get()
+    assert (lane.failures, lane.breaker) == (0, "")
+    assert (delivery.finished_at - before).total_seconds() >= 0.8
+
+
+def test_what_the_psa_rejects_for_good_fails_once_with_its_sentence(world: make.World, drain: Any) -> None:
+    world.sandbox.control.technician("delete", company=250)
+    delivery = send(world)
+    drain()
+    delivery.refresh_from_db()
+    assert (delivery.status, delivery.attempts) == (Status.FAILED, 1), delivery.error_text
+    assert delivery.error_text
+    assert delivery.advice
+    assert Ticket.objects.get().sent_at is None, "surely not created, so a reprocess may create at once"
+
+
+def test_reprocess_never_opens_a_second_ticket(world: make.World, drain: Any) -> None:
+    delivery = send(world)
+    drain()
+    for _ in range(3):
+        assert eventlog.reprocess(Delivery.objects.filter(pk=delivery.pk)) == 1
+        drain()
+    delivery.refresh_from_db()
+    assert (delivery.status, delivery.reason) == (Status.SKIPPED, "folded")
+    created = [row for row in world.sandbox.control.journal(kind="ticket") if row["externalXRef"]]
+    assert len(created) == 1
+
+
+def test_work_held_for_want_of_a_connection_goes_out_when_there_is_one(world: make.World, drain: Any) -> None:
+    other = make.partner("Late starter")
+    client = make.clients.add_client(other, name="Early event", number=555)
+    make.api(make.token(other)).post("/api/v1/events", make.event(client="555"))
+    make.Notification.objects.create(partner=other, name="Tickets", action="ticket")
+    make.api(make.token(other)).post("/api/v1/events", make.event(client="555", account="B"))
+    held = Delivery.objects.get(partner=other)
+    assert (held.status, held.reason) == (Status.HELD, "no_psa")
+    credentials = make.connect(make.clients.top_level(other), world.sandbox)
+    drain()
+    held.refresh_from_db()
+    assert (held.status, held.reason) == (Status.HELD, "no_company")
+    make.companies.link_company(client, credentials, psa_company_id="251", name="x")
+    drain()
+    held.refresh_from_db()
+    assert held.status == Status.DONE, held.outcome
+
+
+def test_one_partners_hanging_psa_does_not_delay_another(world: make.World) -> None:
+    with make.running_sandbox() as slow:
+        other = make.world(slow, name="Slow MSP", number=700)
+        slow.control.fault("latency", seconds=3)
+        for number in range(10):
+            make.api(other.token).post("/api/v1/events", make.event(client="700", account=f"S-{number}"))
+        dispatcher = Dispatcher()
+        dispatcher.turn()
+        started = time.monotonic()
+        delivery = send(world)
+        turns(dispatcher, lambda: Delivery.objects.get(pk=delivery.pk).status == Status.DONE)
+        assert time.monotonic() - started < 2
+        slow.control.clear_faults()
+        dispatcher.drain()
