@@ -19,6 +19,7 @@ from typing import Protocol
 
 from django.conf import settings
 from django.db import IntegrityError, OperationalError, close_old_connections, transaction
+from django.db import connections as database_connections
 from django.utils.module_loading import import_string
 
 from integrations import connections, lanes, outcomes, wake
@@ -256,7 +257,7 @@ class Dispatcher:
                 attempts=task.delivery.attempts,
             )
         finally:
-            close_old_connections()
+            database_connections.close_all()  # this thread's, when a push opened one
         if outcome is not None:
             outcome.exchanges = log
             outcome.seconds = clock.monotonic() - started

@@ -41,7 +41,9 @@ def open_now(now: datetime) -> Q:
 
 def find_free(now: datetime, most: int) -> list[Lane]:
     """Lanes that nobody holds and that have due work, or deliveries that a dead holder left running."""
-    abandoned = Q(held_until__lt=now) & Exists(Delivery.objects.filter(lane=OuterRef("pk"), status=Status.RUNNING))
+    abandoned = Q(held_until__lt=now) & Exists(
+        Delivery.objects.filter(lane=OuterRef("pk"), status=Status.RUNNING)
+    )
     with_work = open_now(now) & (Q(holder=None) | Q(held_until__lt=now)) & Q(due(now))
     lanes = Lane.objects.filter(with_work | abandoned).select_related("credentials", "partner")
     return list(lanes.order_by("held_until", "pk")[:most])
@@ -57,7 +59,9 @@ def take(lane: Lane, holder: uuid.UUID) -> bool:
         won = (
             Lane.objects.filter(pk=lane.pk, fence=lane.fence)
             .filter(Q(holder=None) | Q(held_until__lt=now))
-            .update(holder=holder, held_until=now + timedelta(seconds=settings.LANE_LEASE), fence=F("fence") + 1)
+            .update(
+                holder=holder, held_until=now + timedelta(seconds=settings.LANE_LEASE), fence=F("fence") + 1
+            )
         )
         if not won:
             return False

@@ -1,16 +1,17 @@
 """Named points at which a process may be killed on purpose (asked by every step that must survive it).
 
-Does nothing until a point is armed: by `arm` in a forked child of `manage.py chaos`, or by the environment
-(`CHAOS_KILL=claimed:0.05` kills in 5 % of passes, `any` stands for all points). Production never does either.
+Does nothing until a point is armed: by the parent of a forked child (`manage.py chaos` writes into an `Order` that
+both share), or by the environment (`CHAOS_KILL=claimed:0.05` kills in 5 % of passes, `any` stands for all points).
+Production never does either.
 """
 
 from __future__ import annotations
 
+import mmap
 import os
 import random
 import signal
 import threading
-from dataclasses import dataclass
 
 WEB = (
     "before-accept-commit",
@@ -46,30 +47,35 @@ ANY = "any"
 IN_FLIGHT = 0.02
 
 
-@dataclass
-class _Armed:
-    name: str = ""
-    chance: float = 1.0
-    passes: int = 1
+_name, _, _rate = os.environ.get("CHAOS_KILL", "").partition(":")
+_chance = float(_rate or 1)
 
 
-def _from_environment() -> _Armed:
-    name, _, rate = os.environ.get("CHAOS_KILL", "").partition(":")
-    return _Armed(name, float(rate or 1))
+class Order:
+    """A point and how many passages are left, in memory that a parent shares with the child it forks."""
+
+    def __init__(self) -> None:
+        self.memory = mmap.mmap(-1, 2)
+
+    def give(self, name: str, *, passes: int = 1) -> None:
+        """Die at the given passage of a point (1: the next one)."""
+        self.memory[1] = passes
+        self.memory[0] = POINTS.index(name) + 1
+
+    def is_due(self, name: str) -> bool:
+        if self.memory[0] != POINTS.index(name) + 1:
+            return False
+        self.memory[1] = max(0, self.memory[1] - 1)
+        return self.memory[1] == 0
 
 
-_armed = _from_environment()
+class _Obeyed:
+    order: Order | None = None
 
 
-def arm(name: str, *, passes: int = 1) -> None:
-    """Die at the given passage of a point (1: the next one)."""
-    if name not in POINTS:
-        raise ValueError(f"There is no point {name!r}.")
-    _armed.name, _armed.chance, _armed.passes = name, 1.0, passes
-
-
-def disarm() -> None:
-    _armed.name = ""
+def obey(order: Order) -> None:
+    """Called in the child: from now on its parent may choose where it dies."""
+    _Obeyed.order = order
 
 
 def point(name: str) -> None:
@@ -86,9 +92,6 @@ def soon_after(name: str) -> None:
 
 
 def _is_due(name: str) -> bool:
-    if not _armed.name or _armed.name not in (name, ANY):
-        return False
-    if random.random() >= _armed.chance:  # noqa: S311 - not for secrets
-        return False
-    _armed.passes -= 1
-    return _armed.passes <= 0
+    if _Obeyed.order is not None:
+        return _Obeyed.order.is_due(name)
+    return _name in (name, ANY) and random.random() < _chance  # noqa: S311 - not for secrets

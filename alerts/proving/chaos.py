@@ -52,6 +52,7 @@ class Run:
     web: int = 1
     dispatchers: int = 2
     faults: Counter[str] = field(default_factory=Counter)
+    slowed: int = 0
     calls: int = 0
     swept: int = 0
     timings: dict[str, float] = field(default_factory=dict)
@@ -150,9 +151,9 @@ class Run:
         dice = random.Random(f"kills {self.seed}")  # noqa: S311 - not for secrets
         storm = Storm(self.nursery, kinds, kills=self.kills, seconds=self.seconds, dice=dice)
         storm.rage(until=lambda: not self.nursery.of(client), report=lambda: self.report(storm))
-        storm.calm()
         for psa in psas:
             self.faults += psa.stop_failing()
+        self.slowed = self.faults.pop("latency", 0)
         time.sleep(LATEST_COMMIT)
 
     def report(self, storm: Storm) -> None:
@@ -164,17 +165,10 @@ class Run:
         ends_at = time.monotonic() + 60 + self.events / 50
         while time.monotonic() < ends_at:
             self.nursery.bury()
-            connections.close_all()
-            self.bear(kinds)
+            self.nursery.fill_up(kinds)
             if not Delivery.objects.filter(status__in=UNSETTLED).exists():
                 return
             time.sleep(0.2)
-
-    def bear(self, kinds: Sequence[Kind]) -> None:
-        """Those that are missing are born again, unarmed."""
-        for kind in kinds:
-            for _ in range(kind.count - len(self.nursery.of(kind))):
-                self.nursery.fork(kind)
 
     # --- The verdict ----------------------------------------------------------------------------------------------
 
@@ -218,7 +212,8 @@ def table(
     yield ""
     yield f"seed                {run.seed}"
     yield f"events              {len(histories.sent)} of {len(conditions)} conditions, sent {len(told)} times, {unanswered} times unanswered"
-    yield f"PSA calls           {run.calls}, {sum(run.faults.values())} of them failed on purpose or late"
+    failed = sum(run.faults.values())
+    yield f"PSA calls           {run.calls}, {failed} of them failed on purpose ({failed / run.calls:.0%}), {run.slowed} slowed"
     for name, count in sorted(run.faults.items()):
         yield f"  {name:<30} {count}"
     yield f"kills               {run.nursery.killed} by SIGKILL, {run.nursery.stops} held still past their lease, {run.nursery.births} births"

@@ -53,11 +53,13 @@ class Kind:
 
 @dataclass
 class Life:
-    """One process from fork to death. `armed` is the point at which it will kill itself."""
+    """One process from fork to death. `armed` is the point at which it will kill itself, since `armed_at`."""
 
     kind: Kind
     pid: int
+    order: chaos.Order
     armed: str = ""
+    armed_at: float = 0.0
     born_at: float = field(default_factory=time.monotonic)
     stopped_until: float | None = None
     is_killed: bool = False
@@ -79,18 +81,30 @@ class Nursery:
         self.stops = 0
         self.births = 0
 
-    def fork(self, kind: Kind, *, armed: str = "", passes: int = 1) -> Life:
+    def fork(self, kind: Kind) -> Life:
         connections.close_all()
+        order = chaos.Order()
         parent = os.getpid()
         pid = os.fork()
         if pid == 0:
-            live(kind, parent, self.log, armed, passes)
+            live(kind, parent, self.log, order)
         self.births += 1
-        self.lives[pid] = life = Life(kind, pid, armed)
+        self.lives[pid] = life = Life(kind, pid, order)
         return life
+
+    def fill_up(self, kinds: Sequence[Kind]) -> None:
+        """Those that are missing are born again."""
+        for kind in kinds:
+            for _ in range(kind.count - len(self.of(kind))):
+                self.fork(kind)
 
     def of(self, kind: Kind) -> list[Life]:
         return [life for life in self.lives.values() if life.kind is kind]
+
+    def arm(self, life: Life, point: str, *, passes: int) -> None:
+        """Let it kill itself at the given passage of a point."""
+        life.armed, life.armed_at = point, time.monotonic()
+        life.order.give(point, passes=passes)
 
     def kill(self, life: Life) -> None:
         life.is_killed = True
@@ -149,7 +163,7 @@ class Nursery:
             self.lives.pop(life.pid)
 
 
-def live(kind: Kind, parent: int, log: Path, armed: str, passes: int) -> None:
+def live(kind: Kind, parent: int, log: Path, order: chaos.Order) -> None:
     """The child's whole life; never returns."""
     code = 1
     try:
@@ -160,8 +174,7 @@ def live(kind: Kind, parent: int, log: Path, armed: str, passes: int) -> None:
             os.dup2(file.fileno(), 1)
             os.dup2(file.fileno(), 2)
         random.seed()
-        if armed:
-            chaos.arm(armed, passes=passes)
+        chaos.obey(order)
         kind.run()
         code = 0
     except BaseException:  # noqa: BLE001 - the child ends here, whatever it was
@@ -235,5 +248,7 @@ def sweep_all() -> int:
 def warm_up() -> None:
     """Import in the parent what every child would import: addresses, views, middleware."""
     request = RequestFactory().get("/api/v1/events", headers={"host": "127.0.0.1"})
+    logging.disable(logging.WARNING)
     get_wsgi_application().get_response(request)
+    logging.disable(logging.NOTSET)
     connections.close_all()

@@ -1,21 +1,23 @@
-"""When who is killed during a chaos run, and that everybody is born again (asked by the chaos command)."""
+"""Who is killed when and where during a chaos run, and that everybody is born again (asked by the chaos command)."""
 
 from __future__ import annotations
 
 import random
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 
 from alerts.proving.chaos_processes import Kind, Life, Nursery
 from alerts.proving.chaos_world import LANE_LEASE
 
-ARMED = 0.75
-"""So many of the newborn are given a point at which to kill themselves, while kills are due."""
-PATIENCE = 5.0
-"""Seconds after which one that has not come to its point is killed at random after all."""
+AT_A_POINT = 0.6
+"""So many of the kills are meant for a named point; the others come at a moment that nobody knows of."""
+PATIENCE = 4.0
+"""Seconds after which one that has not come to its point is killed where it is."""
 RETIRED = "released"
-PASSES = 4
+MOST_PASSES = 3
 STOPS_EVERY = 25
+CHILDHOOD = 0.1
 
 
 class Storm:
@@ -27,20 +29,15 @@ class Storm:
         self.nursery = nursery
         self.kinds = kinds
         self.kills = kills
-        self.seconds = seconds
         self.dice = dice
         self.moments = sorted(dice.uniform(0, seconds) for _ in range(kills))
         self.stops = sorted(dice.uniform(0, seconds) for _ in range(kills // STOPS_EVERY))
+        self.tried: Counter[str] = Counter()
         self.started = time.monotonic()
 
     @property
     def passed(self) -> float:
         return time.monotonic() - self.started
-
-    @property
-    def due(self) -> int:
-        """How many should have died by now."""
-        return sum(moment <= self.passed for moment in self.moments)
 
     def rage(self, until: Callable[[], bool], report: Callable[[], None]) -> None:
         """Kill and bear until all kills are done and `until` says that the rest is done, too."""
@@ -56,55 +53,41 @@ class Storm:
     def turn(self) -> None:
         self.nursery.bury()
         self.nursery.go_on()
-        self.fill_up(may_arm=True)
-        self.retire_those_who_wait()
+        self.nursery.fill_up(self.kinds)
+        self.lose_patience()
         if self.stops and self.passed >= self.stops[0]:
             self.stops.pop(0)
             self.stop_one()
-        if self.nursery.killed < min(self.due, self.kills):
-            self.kill_one()
+        if self.moments and self.passed >= self.moments[0] and self.strike():
+            self.moments.pop(0)
 
-    def fill_up(self, *, may_arm: bool) -> None:
-        for kind in self.kinds:
-            for _ in range(kind.count - len(self.nursery.of(kind))):
-                point = self.point_for(kind) if may_arm else ""
-                passes = self.dice.randint(1, PASSES) if point else 1
-                self.nursery.fork(kind, armed=point, passes=passes)
+    def strike(self) -> bool:
+        """One more death: now, or at a point that its process is about to pass. False when nobody is there."""
+        lives = [life for life in self.nursery.lives.values() if self.may_be_chosen(life)]
+        if not lives:
+            return False
+        life = self.dice.choices(lives, [life.kind.weight / life.kind.count for life in lives])[0]
+        if self.dice.random() > AT_A_POINT:
+            self.nursery.kill(life)
+            return True
+        point = min(life.kind.points, key=lambda point: (self.tried[point], self.dice.random()))
+        self.tried[point] += 1
+        self.nursery.arm(life, point, passes=self.dice.randint(1, MOST_PASSES))
+        if point == RETIRED:
+            self.nursery.retire(life)
+        return True
 
-    def point_for(self, kind: Kind) -> str:
-        """A point for a newborn, the least seen first; none when enough will die already."""
-        spoken_for = self.nursery.killed + sum(bool(life.armed) for life in self.nursery.lives.values())
-        if not kind.points or spoken_for >= min(self.due + 1, self.kills) or self.dice.random() > ARMED:
-            return ""
-        return min(kind.points, key=lambda point: (self.nursery.kills[kind.name, point], self.dice.random()))
+    def may_be_chosen(self, life: Life) -> bool:
+        is_busy = life.armed or life.is_killed or life.stopped_until is not None
+        return bool(life.kind.weight) and not is_busy and life.age > CHILDHOOD
 
-    def retire_those_who_wait(self) -> None:
-        """Some points lie on the way out: their lives are asked to end."""
+    def lose_patience(self) -> None:
         for life in self.nursery.lives.values():
-            if life.armed == RETIRED and not life.is_retired and life.age > 1:
-                self.nursery.retire(life)
+            if life.armed and not life.is_killed and time.monotonic() - life.armed_at > PATIENCE:
+                self.nursery.kill(life)
 
     def stop_one(self) -> None:
         """Hold a dispatcher still for longer than its lease."""
         lives = [life for life in self.nursery.lives.values() if RETIRED in life.kind.points]
-        if lives := [life for life in lives if life.stopped_until is None]:
+        if lives := [life for life in lives if self.may_be_chosen(life)]:
             self.nursery.stop(self.dice.choice(lives), LANE_LEASE * self.dice.uniform(1.5, 2.5))
-
-    def kill_one(self) -> None:
-        """One of those that will not die by themselves, at a moment that nothing in it knows of."""
-        ready = [life for life in self.nursery.lives.values() if self.may_be_killed(life)]
-        if ready:
-            weights = [life.kind.weight / life.kind.count for life in ready]
-            self.nursery.kill(self.dice.choices(ready, weights)[0])
-
-    def may_be_killed(self, life: Life) -> bool:
-        if not life.kind.weight or life.is_killed or life.stopped_until is not None:
-            return False
-        return life.age > (PATIENCE if life.armed else 0.1)
-
-    def calm(self) -> None:
-        """From now on nobody is armed: those who still are, are replaced without being counted."""
-        for life in list(self.nursery.lives.values()):
-            if life.armed:
-                life.armed = ""
-                self.nursery.kill(life)

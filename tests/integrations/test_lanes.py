@@ -12,7 +12,7 @@ from django.core import mail
 from django.db import IntegrityError, transaction
 
 from alerts.models import Ticket
-from integrations import eventlog, lanes
+from integrations import eventlog, lanes, outcomes
 from integrations.dispatcher import Dispatcher
 from integrations.models import Delivery, Lane, Status
 from portal import clock
@@ -68,8 +68,6 @@ def test_a_dead_holders_deliveries_become_unknown_and_its_late_result_is_dropped
 
 
 def lanes_done() -> Any:
-    from integrations import outcomes
-
     return outcomes.done("too late", psa_id="1", number="1", url="")
 
 
@@ -80,14 +78,15 @@ def test_the_database_forbids_two_deliveries_of_one_subject_in_flight(world: mak
     Delivery.objects.filter(pk=first.pk).update(status=Status.UNKNOWN)
     with pytest.raises(IntegrityError), transaction.atomic():
         Delivery.objects.filter(pk=second.pk).update(status=Status.RUNNING, lane=Lane.objects.get(), fence=1)
-    assert first.lane is not None
-    lane = lanes.locked([(first.lane.pk, first.lane.fence)])[first.lane.pk] if first.lane else None
     Delivery.objects.filter(pk=first.pk).update(due_at=clock.now() + timedelta(hours=1))
-    assert lane is not None
-    assert lanes.claim(lane, 10) == []
+    lane = Lane.objects.get()
+    with transaction.atomic():
+        assert lanes.claim(lanes.locked([(lane.pk, lane.fence)])[lane.pk], 10) == []
 
 
-def test_refused_credentials_stop_the_lane_at_once_and_the_partner_hears_once(world: make.World, drain: Any) -> None:
+def test_refused_credentials_stop_the_lane_at_once_and_the_partner_hears_once(
+    world: make.World, drain: Any
+) -> None:
     make.user(world.partner, email="manager@northwind.example")
     world.sandbox.control.fault("status_401")
     for number in range(5):
@@ -138,7 +137,9 @@ def test_a_host_that_is_down_opens_the_breaker_and_deliveries_wait_without_limit
     assert not Delivery.objects.filter(status=Status.FAILED).exists()
     world.sandbox.control.clear_faults()
     turns(dispatcher, lambda: Delivery.objects.filter(status=Status.DONE).count() == 8, seconds=15)
-    keys = [row["externalXRef"] for row in world.sandbox.control.journal(kind="ticket") if row["externalXRef"]]
+    keys = [
+        row["externalXRef"] for row in world.sandbox.control.journal(kind="ticket") if row["externalXRef"]
+    ]
     assert len(keys) == len(set(keys)) == 8
     dispatcher.drain()
 

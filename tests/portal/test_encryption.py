@@ -25,7 +25,11 @@ SECRET = "kept-between-us-0123"
 @pytest.fixture
 def stored(db: None) -> Credentials:
     entered = Entered(
-        kind="connectwise", site_url="na.myconnectwise.net", login_company="cirrus", public_key="pub", secret=SECRET
+        kind="connectwise",
+        site_url="na.myconnectwise.net",
+        login_company="cirrus",
+        public_key="pub",
+        secret=SECRET,
     )
     return connections.save_credentials(clients.top_level(make.partner()), entered, by=None)
 
@@ -50,13 +54,21 @@ def test_a_wrong_key_raises_and_never_hands_out_ciphertext(stored: Credentials, 
 
 def test_lists_of_credentials_work_without_any_key(stored: Credentials, settings: Any) -> None:
     settings.FIELD_ENCRYPTION_KEY = [Fernet.generate_key().decode()]
-    assert [row.site_url for row in Credentials.objects.defer("secret")] == ["https://api-na.myconnectwise.net"]
+    assert [row.site_url for row in Credentials.objects.defer("secret")] == [
+        "https://api-na.myconnectwise.net"
+    ]
 
 
 def test_a_token_copied_to_another_row_is_refused(stored: Credentials) -> None:
     other = connections.save_credentials(
         clients.top_level(make.partner()),
-        Entered(kind="connectwise", site_url="na.myconnectwise.net", login_company="c", public_key="p", secret="x" * 16),
+        Entered(
+            kind="connectwise",
+            site_url="na.myconnectwise.net",
+            login_company="c",
+            public_key="p",
+            secret="x" * 16,
+        ),
         by=None,
     )
     with connection.cursor() as cursor:
@@ -100,7 +112,9 @@ def test_a_key_that_cannot_be_right_is_refused_with_a_sentence(stored: Credentia
 
 
 def test_a_changed_site_asks_for_the_secret_again(stored: Credentials) -> None:
-    entered = Entered(kind="connectwise", site_url="eu.myconnectwise.net", login_company="cirrus", public_key="pub")
+    entered = Entered(
+        kind="connectwise", site_url="eu.myconnectwise.net", login_company="cirrus", public_key="pub"
+    )
     with pytest.raises(Misconfigured, match="typed again"):
         connections.save_credentials(stored.organization, entered, by=None, current=stored)
 

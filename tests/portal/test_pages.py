@@ -1,0 +1,359 @@
+"""Every page and button: who gets it, who is refused, and who learns that it does not exist."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from django.test import Client as Browser
+from django.urls import URLPattern, get_resolver, reverse
+
+import alerts.urls
+import billing.urls
+import integrations.urls
+from alerts.models import Condition, Notification, Ticket
+from billing.models import PushItem, PushRun, Service, SynchronizeWindow
+from integrations.models import Delivery, Event
+from portal import clients, clock, heartbeat
+from portal.models import Account, Membership, Role, User
+from tests import make
+
+pytestmark = pytest.mark.django_db
+
+
+@dataclass
+class Scene:
+    """A partner with one of everything that pages show, another partner, and the people around."""
+
+    world: make.World
+    event: Event
+    delivery: Delivery
+    notification: Notification
+    manager: User
+    viewer: User
+    stranger: User
+    staff: User
+
+
+def happened(world: make.World, *, summary: str = "Backup of SRV-FILE01 failed", **fields: Any) -> Event:
+    """An event of the world's client, as intake would have stored it."""
+    number = clock.new_id().hex
+    values = {
+        "partner": world.partner,
+        "client": world.client,
+        "scope": clock.NIL_UUID,
+        "source": "backup",
+        "source_id": number,
+        "body_hash": "",
+        "type": "backup.failed",
+        "severity": "error",
+        "action": "trigger",
+        "client_reference": str(world.client.number),
+        "condition_key": "backup:SRV-FILE01",
+        "summary": summary,
+        "data": {"device": "SRV-FILE01"},
+        "occurred_at": clock.now(),
+        "trace": [{"step": "notification", "name": "Tickets", "version": 1, "matched": True, "text": "matched"}],
+        **fields,
+    }
+    return Event.objects.create(**values)
+
+
+def delivered(event: Event, world: make.World, *, status: str = "failed", **fields: Any) -> Delivery:
+    condition, _ = Condition.objects.get_or_create(
+        partner=event.partner,
+        client=event.client,
+        key=event.condition_key,
+        defaults={"state": "failing", "severity": "error", "since": clock.now(), "wants_ticket": True},
+    )
+    values = {
+        "partner": event.partner,
+        "event": event,
+        "client": event.client,
+        "lane": world.credentials.lane,
+        "action": "ticket",
+        "subject": f"ticket:{condition.pk}",
+        "notification_name": "Tickets",
+        "status": status,
+        "plan": {"items": [{"action": "create", "record": "ticket", "before": {}, "after": {"summary": "x"}}]},
+        "exchanges": [{"method": "POST", "path": "/service/tickets", "status": 403, "seconds": 0.1}],
+        **fields,
+    }
+    return Delivery.objects.create(**values)
+
+
+def pushed(world: make.World) -> None:
+    run = PushRun.objects.create(
+        partner=world.partner, client=world.client, credentials=world.credentials, agreement_id="401", digest="-"
+    )
+    service = Service.objects.get(key="online-backup-servers")
+    PushItem.objects.create(
+        partner=world.partner, run=run, service=service, before={"quantity": "3"}, after={"quantity": "4"}
+    )
+    SynchronizeWindow.objects.create(partner=world.partner, client=world.client, last_success_at=clock.now())
+
+
+@pytest.fixture
+def scene(world: make.World) -> Scene:
+    event = happened(world)
+    delivery = delivered(event, world, error_text="ConnectWise refused the ticket.", advice="Grant the right.")
+    condition = Condition.objects.get(client=world.client)
+    Ticket.objects.create(
+        partner=world.partner,
+        condition=condition,
+        credentials=world.credentials,
+        generation=1,
+        external_ref="psap:1",
+        state="open",
+        psa_id="4471",
+        number="4471",
+        url="https://psa.example/4471",
+    )
+    Account.objects.create(partner=world.partner, client=world.client, key="SRV-FILE01")
+    make.billing(world)
+    pushed(world)
+    other = make.partner("Tailspin IT")
+    clients.add_client(other, name="Someone Else", number=30001)
+    return Scene(
+        world=world,
+        event=event,
+        delivery=delivery,
+        notification=Notification.objects.get(partner=world.partner),
+        manager=make.user(world.partner, email="manager@northwind.example"),
+        viewer=make.user(world.partner, role=Role.VIEWER),
+        stranger=make.user(other),
+        staff=make.user(is_staff=True, is_superuser=True),
+    )
+
+
+# route -> the object in its address, and for buttons the answer a manager gets
+PAGES: dict[str, str] = {
+    "dashboard": "",
+    "tickets": "",
+    "conditions": "",
+    "partners": "",
+    "clients": "",
+    "client": "client",
+    "client_settings": "client",
+    "client_mapping": "client",
+    "client_agreement": "client",
+    "client_activity": "client",
+    "credentials": "",
+    "credentials_of": "organization",
+    "test_progress": "connection",
+    "setup": "",
+    "setup_of": "organization",
+    "notifications": "",
+    "event_log": "",
+    "parked_events": "",
+    "event": "event",
+    "status": "",
+}
+MANAGER_PAGES: dict[str, str] = {
+    "notification_new": "",
+    "notification": "notification",
+    "notification_delete": "notification",
+}
+BUTTONS: dict[str, str] = {
+    "test_it": "connection",
+    "reload_options": "connection",
+    "reprocess": "delivery",
+    "reprocess_selected": "",
+    "notification_preset": "",
+    "notification_copy": "notification",
+    "notification_switch": "notification",
+    "client_settings_reset": "client",
+    "synchronize": "client",
+}
+POSTED_PAGES = ("credentials_of", "client_mapping", "setup_of", "client_settings", "notification", "notification_new")
+ABOUT_SOMETHING = {name: kind for name, kind in {**PAGES, **MANAGER_PAGES, **BUTTONS}.items() if kind}
+
+
+def address(name: str, scene: Scene) -> str:
+    objects = {
+        "client": scene.world.client.pk,
+        "organization": scene.world.organization.pk,
+        "connection": scene.world.credentials.pk,
+        "event": scene.event.pk,
+        "delivery": scene.delivery.pk,
+        "notification": scene.notification.pk,
+    }
+    kind = {**PAGES, **MANAGER_PAGES, **BUTTONS}[name]
+    if name == "credentials_of":
+        return reverse(name, args=["organization", objects[kind]])
+    return reverse(name, args=[objects[kind]] if kind else [])
+
+
+def signed_in(person: User) -> Browser:
+    browser = Browser()
+    browser.force_login(person)
+    return browser
+
+
+def test_every_page_of_the_rooms_is_in_these_tables():
+    rooms = (integrations.urls, billing.urls, alerts.urls)
+    named = {pattern.name for room in rooms for pattern in room.urlpatterns}
+    assert named - {*PAGES, *MANAGER_PAGES, *BUTTONS} == set()
+
+
+@pytest.mark.parametrize("name", [*PAGES, *MANAGER_PAGES, *BUTTONS])
+def test_nobody_is_asked_to_sign_in(name, scene):
+    answer = Browser().get(address(name, scene)) if name not in BUTTONS else Browser().post(address(name, scene))
+    assert (answer.status_code, answer["Location"].split("?")[0]) == (302, "/accounts/login/")
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_viewer_may_look(name, scene):
+    answer = signed_in(scene.viewer).get(address(name, scene))
+    assert answer.status_code == 200
+
+
+@pytest.mark.parametrize("name", [*MANAGER_PAGES, *POSTED_PAGES, *BUTTONS])
+def test_a_viewer_changes_nothing_and_is_told_who_can(name, scene):
+    answer = signed_in(scene.viewer).post(address(name, scene))
+    assert answer.status_code == 403
+    assert "Partner Senior Manager" in answer.content.decode()
+
+
+@pytest.mark.parametrize("name", [*PAGES, *MANAGER_PAGES])
+def test_a_manager_gets_every_page(name, scene):
+    assert signed_in(scene.manager).get(address(name, scene)).status_code == 200
+
+
+@pytest.mark.parametrize("name", BUTTONS)
+def test_a_button_does_its_work_and_leads_back_to_a_page(name, scene):
+    assert signed_in(scene.manager).post(address(name, scene)).status_code == 302
+
+
+@pytest.mark.parametrize("name", BUTTONS)
+def test_a_button_is_never_a_link(name, scene):
+    assert signed_in(scene.manager).get(address(name, scene)).status_code == 405
+
+
+@pytest.mark.parametrize("name", ABOUT_SOMETHING)
+@pytest.mark.parametrize("method", ["get", "post"])
+def test_another_partners_things_do_not_exist(name, method, scene):
+    answer = getattr(signed_in(scene.stranger), method)(address(name, scene))
+    takes_only_the_other_method = answer.status_code == 405
+    assert takes_only_the_other_method or answer.status_code == 404
+
+
+@pytest.mark.parametrize("name", [name for name, kind in PAGES.items() if not kind])
+def test_a_list_never_shows_another_partners_rows(name, scene):
+    text = signed_in(scene.stranger).get(address(name, scene)).content.decode()
+    assert scene.world.client.name not in text
+    assert scene.world.partner.name not in text
+
+
+@pytest.mark.parametrize("name", ["dashboard", "clients", "event_log", "status", "tickets", "conditions"])
+def test_staff_see_all_partners_until_they_pick_one(name, scene):
+    browser = signed_in(scene.staff)
+    assert "All partners" in browser.get(address(name, scene)).content.decode()
+    browser.post(reverse("pick_partner"), {"partner": str(scene.world.partner.pk)})
+    assert "All partners" not in browser.get(address(name, scene)).content.decode()
+
+
+@pytest.mark.parametrize("name", ["credentials", "setup", "notifications"])
+def test_pages_about_one_partner_ask_staff_to_pick_it(name, scene):
+    assert signed_in(scene.staff).get(address(name, scene))["Location"] == reverse("partners")
+
+
+def test_somebody_elses_partner_cannot_be_picked(scene):
+    answer = signed_in(scene.stranger).post(reverse("pick_partner"), {"partner": str(scene.world.partner.pk)})
+    assert answer.status_code == 404
+
+
+def test_a_member_of_two_partners_sees_both_or_the_one_that_is_picked(scene):
+    both = make.user(scene.world.partner)
+    tailspin = make.partner("Tailspin West")
+    Membership.objects.create(user=both, partner=tailspin)
+    clients.add_client(tailspin, name="Umbra Film", number=40001)
+    browser = signed_in(both)
+    text = browser.get("/clients").content.decode()
+    assert "Umbra Film" in text
+    assert "Bakery Ott" in text
+    browser.post(reverse("pick_partner"), {"partner": str(tailspin.pk)})
+    assert "Bakery Ott" not in browser.get("/clients").content.decode()
+
+
+@pytest.mark.parametrize("name", [*PAGES, *MANAGER_PAGES])
+def test_no_page_contains_a_secret(name, scene):
+    secret = scene.world.sandbox.dialect.credentials()["private_key"]
+    text = signed_in(scene.manager).get(address(name, scene)).content.decode()
+    assert secret not in text
+    assert "gAAAA" not in text
+
+
+@pytest.mark.parametrize("name", [*PAGES, *MANAGER_PAGES])
+def test_no_page_needs_inline_scripts_or_styles(name, scene):
+    text = signed_in(scene.manager).get(address(name, scene)).content.decode()
+    assert "style=" not in text
+    assert "<style" not in text
+    assert "onclick=" not in text
+    assert "<script>" not in text
+
+
+def test_an_unknown_id_and_a_foreign_one_look_the_same(scene):
+    browser = signed_in(scene.stranger)
+    unknown = browser.get(reverse("client", args=[uuid.uuid4()]))
+    foreign = browser.get(reverse("client", args=[scene.world.client.pk]))
+    assert [unknown.status_code, foreign.status_code] == [404, 404]
+
+
+def test_error_pages_name_the_request(client):
+    answer = client.get("/nothing-here")
+    assert answer.status_code == 404
+    assert answer["X-Request-Id"] in answer.content.decode()
+
+
+def test_machines_get_their_errors_as_problem_json(client):
+    answer = client.get("/api/v1/nothing-here")
+    assert (answer.status_code, answer["Content-Type"]) == (404, "application/problem+json")
+    assert answer.json()["code"] == "not_found"
+
+
+@pytest.mark.parametrize("path", ["login/", "signup/", "password/reset/", "password/reset/done/", "inactive/"])
+def test_the_way_in_is_restyled(path, client):
+    answer = client.get(f"/accounts/{path}")
+    assert answer.status_code == 200
+    assert "entrance-card" in answer.content.decode()
+
+
+def test_nobody_signs_up_alone(client):
+    assert "invited" in client.get("/accounts/signup/").content.decode()
+    assert client.post("/accounts/signup/", {"email": "a@example.com"}).status_code == 405
+
+
+def test_a_person_signs_in_by_e_mail(client, scene):
+    answer = client.post(
+        "/accounts/login/", {"login": "manager@northwind.example", "password": "correct horse battery"}
+    )
+    assert (answer.status_code, answer["Location"]) == (302, "/")
+
+
+def test_a_wrong_password_is_refused_without_saying_who_exists(client, scene):
+    texts = []
+    for address_ in ("manager@northwind.example", "nobody@northwind.example"):
+        answer = client.post("/accounts/login/", {"login": address_, "password": "wrong horse"})
+        text = answer.content.decode()
+        texts.append(text[text.index("note-bad") : text.index("note-bad") + 200])
+    assert texts[0] == texts[1]
+
+
+def test_health_asks_no_database(client, django_assert_num_queries):
+    with django_assert_num_queries(0):
+        answer = client.get("/healthz")
+    assert (answer.status_code, answer.content) == (200, b"ok\n")
+
+
+def test_readiness_tells_of_database_and_dispatcher(client):
+    assert client.get("/readyz").json() == {"database": "answers", "dispatcher": "silent"}
+    heartbeat.beat("dispatcher")
+    assert client.get("/readyz").json() == {"database": "answers", "dispatcher": "alive"}
+
+
+def test_every_route_has_a_name_of_its_own():
+    names = [pattern.name for pattern in get_resolver().url_patterns if isinstance(pattern, URLPattern)]
+    assert len(names) == len(set(names))
