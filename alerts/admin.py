@@ -93,5 +93,22 @@ class ConditionAdmin(TenantLogAdmin):
 @admin.register(Ticket)
 class TicketAdmin(TenantLogAdmin):
     list_display = ("__str__", "state", "condition", "generation", "opened_at", "closed_at", "external_ref")
+    fields = (
+        "partner",
+        "condition",
+        "credentials",
+        "generation",
+        "external_ref",
+        "state",
+        "psa_id",
+        "number",
+        "url",
+        "summary",
+        "created_at",
+        "sent_at",
+        "misses",
+        "opened_at",
+        "closed_at",
+    )
     list_filter = ("state",)
     search_fields = ("number", "external_ref", "condition__client__name", "summary")

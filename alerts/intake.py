@@ -278,6 +278,13 @@ def condition_step(condition: Condition, transition: Transition) -> dict[str, ob
     }
 
 
+_locked = database.Prepared(
+    lambda clients, keys: Condition.objects.select_for_update(no_key=True)
+    .filter(client__in=clients, key__in=keys)
+    .order_by("pk")
+)
+
+
 def lock_conditions(events: Sequence[Event]) -> dict[tuple[uuid.UUID, str], Condition]:
     """The conditions that events speak of, locked in one order; new ones are made in memory."""
     wanted = {
@@ -287,11 +294,7 @@ def lock_conditions(events: Sequence[Event]) -> dict[tuple[uuid.UUID, str], Cond
     }
     if not wanted:
         return {}
-    rows = (
-        Condition.objects.select_for_update(no_key=True)
-        .filter(client__in={client for client, _ in wanted}, key__in={key for _, key in wanted})
-        .order_by("pk")
-    )
+    rows: list[Condition] = _locked(sorted({client for client, _ in wanted}), sorted({key for _, key in wanted}))
     locked = {(row.client_id, row.key): row for row in rows if (row.client_id, row.key) in wanted}
     for (client_id, key), event in wanted.items():
         if (client_id, key) not in locked:

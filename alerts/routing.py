@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from alerts.models import Notification
 from integrations.models import Event
+from portal import database
 from portal.inheritance import Tree
 from portal.models import Client
 
@@ -31,6 +32,9 @@ class Answer:
         }
 
 
+_rules_of = database.Prepared(lambda partners: Notification.objects.filter(partner_id__in=partners))
+
+
 @dataclass(frozen=True)
 class Rules:
     """All enabled and disabled notifications of some partners, read once for a batch."""
@@ -42,7 +46,7 @@ class Rules:
     def of(cls, partner_ids: Iterable[uuid.UUID]) -> Rules:
         """One query, and one more a partner that has rules for an organization."""
         by_partner: dict[uuid.UUID, list[Notification]] = {pk: [] for pk in partner_ids}
-        for row in Notification.objects.filter(partner_id__in=by_partner):
+        for row in _rules_of(by_partner):
             by_partner[row.partner_id].append(row)
         scoped = {pk for pk, rows in by_partner.items() if any(row.organization_id for row in rows)}
         return cls(by_partner, {pk: Tree.of(pk) for pk in scoped})

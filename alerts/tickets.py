@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import logging
 import uuid
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Literal
 
 from django.conf import settings
+from django.db import transaction
 
 from alerts.models import Condition, Ticket
 from alerts.ticketsettings import SettingsOf
@@ -229,13 +231,22 @@ def condition_of(delivery: Delivery) -> uuid.UUID:
 
 
 def open_tickets(condition_ids: set[uuid.UUID]) -> dict[uuid.UUID, Ticket]:
-    rows = Ticket.objects.filter(condition__in=condition_ids, closed_at=None)
-    return {row.condition_id: row for row in rows}
+    return {row.condition_id: row for row in _open_tickets(condition_ids)}
+
+
+_open_tickets = database.Prepared(lambda conditions: Ticket.objects.filter(condition__in=conditions, closed_at=None))
+_conditions = database.Prepared(
+    lambda keys: Condition.objects.filter(pk__in=keys).select_related("client", "account")
+)
+_events = database.Prepared(lambda keys: Event.objects.filter(pk__in=keys))
+_generations = database.Prepared(
+    lambda conditions: Ticket.objects.filter(condition__in=conditions).values_list("condition_id", "generation")
+)
 
 
 def facts_of(deliveries: Sequence[Delivery]) -> list[Facts]:
     by_condition = {condition_of(delivery): delivery for delivery in deliveries}
-    conditions = Condition.objects.filter(pk__in=by_condition).select_related("client", "account")
+    conditions: list[Condition] = _conditions(by_condition)
     tickets = open_tickets(set(by_condition))
     return [Facts(by_condition[row.pk], row, tickets.get(row.pk)) for row in conditions]
 
@@ -262,11 +273,9 @@ class Circumstances:
         self.companies = companies.links_of(clients, [self.credentials.pk])
         self.settings = {self.credentials.partner_id: SettingsOf.of(self.credentials.partner_id)}
         opening = [fact for fact in facts if fact.is_wanted and not (fact.ticket and fact.ticket.psa_id)]
-        self.events = Event.objects.in_bulk([fact.condition.opened_by for fact in opening])
+        self.events = {event.pk: event for event in _events({fact.condition.opened_by for fact in opening})}
         fresh = [fact.condition.pk for fact in opening if fact.ticket is None]
-        for condition, generation in Ticket.objects.filter(condition__in=fresh).values_list(
-            "condition_id", "generation"
-        ):
+        for condition, generation in _generations(fresh):
             self.generations[condition] = max(generation, self.generations.get(condition, 0))
         return self
 
@@ -417,43 +426,59 @@ def sweep(credentials: Credentials) -> int:
         chaos.point("before-sweep")
         found = psa.recent_tickets(f"{settings.INSTALLATION}:", since=clock.now() - SWEPT)
         chaos.point("sweep-listed")
-        first: dict[str, TicketState] = {}
-        righted = 0
+        by_ref: dict[str, list[TicketState]] = defaultdict(list)
         for state in found:
-            if state.external_ref in first:
-                righted += close_double(psa, first[state.external_ref], state)
-            first.setdefault(state.external_ref, state)
-    return righted + sum(adopt_orphan(state) for state in first.values())
+            by_ref[state.external_ref].append(state)
+        rows = {row.external_ref: row for row in Ticket.objects.filter(external_ref__in=by_ref)}
+        return sum(put_right(psa, rows.get(ref), states) for ref, states in by_ref.items())
 
 
-def close_double(psa: Psa, kept: TicketState, double: TicketState) -> int:
-    """Two tickets carry one key: the newer is closed with a note that names the older."""
-    if double.is_closed:
-        return 0
-    logger.error("Tickets %s and %s carry one key; the newer is closed", kept.number, double.number)
+def put_right(psa: Psa, row: Ticket | None, states: Sequence[TicketState]) -> int:
+    """Of all PSA tickets with one key, one is kept and known; returns how many were not."""
+    known_id = row.psa_id if row else ""
+    own = next((state for state in states if state.id == known_id), None)
+    if known_id and own is None:
+        return 0  # the one we know is older than what was asked for: no judgement
+    kept = own if row is not None and row.closed_at is not None else kept_of(own, states)
+    superfluous = [state for state in states if not state.is_closed and state is not kept]
+    for state in superfluous:
+        close_superfluous(psa, kept, state)
+    adopted = row is not None and kept is not None and kept is not own and adopt_orphan(row, kept)
+    return len(superfluous) + adopted
+
+
+def kept_of(own: TicketState | None, states: Sequence[TicketState]) -> TicketState:
+    """Of the tickets of an open row: the one it knows, else the oldest; but an open one before closed ones."""
+    still_open = [state for state in states if not state.is_closed]
+    if own is not None and (own in still_open or not still_open):
+        return own
+    return (still_open or list(states))[0]
+
+
+def close_superfluous(psa: Psa, kept: TicketState | None, state: TicketState) -> None:
+    """Close a ticket that should not be, with a note that says why."""
+    logger.error("Ticket %s carries the key %s, which needs no further ticket", state.number, state.external_ref)
+    because = f"ticket {kept.number} is about the same problem" if kept else "its problem was over when it appeared"
     wanted = WantedTicket(
-        external_ref=double.external_ref,
+        external_ref=state.external_ref,
         state="closed",
-        company_id=double.company_id or "",
-        summary=double.summary,
-        known_id=double.id,
-        note=f"Closed by PSA Portal: ticket {kept.number} is about the same problem.",
+        company_id=state.company_id or "",
+        summary=state.summary,
+        known_id=state.id,
+        note=f"Closed by PSA Portal: {because}.",
     )
     psa.apply(psa.plan_ticket(wanted))
-    return 1
 
 
-def adopt_orphan(state: TicketState) -> int:
+def adopt_orphan(row: Ticket, state: TicketState) -> bool:
     """Give a ticket row the PSA ticket that was opened for it; then let its condition be looked at again."""
-    ticket = Ticket.objects.filter(external_ref=state.external_ref, psa_id="").first()
-    if ticket is None:
-        return 0
-    adopted = Ticket.objects.filter(pk=ticket.pk, psa_id="").update(
-        psa_id=state.id, number=state.number, url=state.url, state=Ticket.State.OPEN, opened_at=clock.now()
-    )
-    if adopted:
-        newest = Delivery.objects.filter(subject=f"ticket:{ticket.condition_id}").order_by("-id")[:1]
-        eventlog.reprocess(Delivery.objects.filter(pk__in=newest.values("pk")))
-    return adopted
-
-
+    with transaction.atomic():
+        adopted = Ticket.objects.filter(pk=row.pk, psa_id=row.psa_id, closed_at=None).update(
+            psa_id=state.id, number=state.number, url=state.url, state=Ticket.State.OPEN, opened_at=clock.now()
+        )
+        if adopted:
+            newest = Delivery.objects.filter(subject=f"ticket:{row.condition_id}").order_by("-id")[:1]
+            eventlog.reprocess(Delivery.objects.filter(pk__in=newest.values("pk")))
+            chaos.point("before-adopt")
+    chaos.point("swept")
+    return bool(adopted)

@@ -97,7 +97,7 @@ def notification_form(request: PageRequest, current: Notification | None) -> Htt
     partner = current.partner if current else request.partner
     assert partner is not None
     pages.require_manager(request, partner)
-    form = NotificationForm(request.POST or None, partner=partner, current=current)
+    form = NotificationForm(pages.posted(request), partner=partner, current=current)
     if request.method == "POST" and form.is_valid():
         saved = rules.save_notification(partner, form.entered(), current=current)
         messages.success(
@@ -219,7 +219,7 @@ def ticket_settings(
 ) -> HttpResponse:
     """The form of one level, each field with the value in effect and where that comes from."""
     found = ticket_setup.setup_of(level)
-    form = TicketSettingsForm(request.POST or None, setup=found)
+    form = TicketSettingsForm(pages.posted(request), setup=found)
     if request.method == "POST":
         pages.require_manager(request, level.partner)
         if form.is_valid() and save_settings(form, level):

@@ -191,10 +191,8 @@ class Dispatcher:
     def claim_round(self) -> bool:
         """Give every lane its turn; True when something was claimed or finished at once."""
         self.take_lanes()
-        now = clock.now()
-        ours = Lane.objects.filter(pk__in=self.lanes).filter(lanes.open_now(now)).filter(lanes.due(now))
         moved = False
-        for pk in ours.order_by("?").values_list("pk", flat=True) if self.lanes else ():
+        for pk in lanes.ready(self.lanes, clock.now()):
             moved = self.claim(self.lanes[pk]) or moved
         return moved
 

@@ -7,13 +7,18 @@ from collections.abc import Iterable, Mapping
 
 from integrations.models import Credentials, Lane
 from integrations.models.connections import Kind
-from portal import inheritance
+from portal import database, inheritance
 from portal.models import Client
+
+
+_rows_of = database.Prepared(
+    lambda partner: Credentials.objects.filter(partner_id=partner).select_related("lane").defer("secret")
+)
 
 
 def by_level(partner_id: uuid.UUID) -> dict[uuid.UUID, Credentials]:
     """All credentials of a partner, by the organization or client they are configured at."""
-    rows = Credentials.objects.filter(partner_id=partner_id).select_related("lane").defer("secret")
+    rows: list[Credentials] = _rows_of(partner_id)
     return {inheritance.level_id(row): row for row in rows}
 
 

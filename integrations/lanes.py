@@ -18,7 +18,7 @@ from django.db.models import Exists, F, OuterRef, Q
 from integrations.models import Delivery, Lane, Status
 from integrations.models.eventlog import IN_FLIGHT
 from integrations.psa.errors import NotPermitted, PsaError, SignInRefused, Throttled
-from portal import chaos, clock
+from portal import chaos, clock, database
 
 STRAIGHT_FAILURES = 5
 CLAIMABLE = (Status.WAITING, Status.UNKNOWN)
@@ -41,12 +41,33 @@ def open_now(now: datetime) -> Q:
 
 def find_free(now: datetime, most: int) -> list[Lane]:
     """Lanes that nobody holds and that have due work, or deliveries that a dead holder left running."""
+    return _free(now, most=most)
+
+
+def free(now: datetime, most: int) -> Any:
     abandoned = Q(held_until__lt=now) & Exists(
         Delivery.objects.filter(lane=OuterRef("pk"), status=Status.RUNNING)
     )
     with_work = open_now(now) & (Q(holder=None) | Q(held_until__lt=now)) & Q(due(now))
     lanes = Lane.objects.filter(with_work | abandoned).select_related("credentials", "partner")
-    return list(lanes.order_by("held_until", "pk")[:most])
+    return lanes.order_by("held_until", "pk")[:most]
+
+
+_free = database.Prepared(free)
+
+
+def ready(ours: Iterable[uuid.UUID], now: datetime) -> list[uuid.UUID]:
+    """Which of our lanes have due work and may be used, in random order, so that none is always first."""
+    return _ready(ours, now)
+
+
+_ready = database.Prepared(
+    lambda ours, now: Lane.objects.filter(pk__in=ours)
+    .filter(open_now(now))
+    .filter(due(now))
+    .order_by("?")
+    .values_list("pk", flat=True)
+)
 
 
 def take(lane: Lane, holder: uuid.UUID) -> bool:
@@ -92,9 +113,16 @@ def let_go(holder: uuid.UUID, lanes: Collection[uuid.UUID]) -> None:
 def locked(lanes: Iterable[tuple[uuid.UUID, int]]) -> dict[uuid.UUID, Lane]:
     """Lock the lanes whose fence is still the given one, until the transaction ends; the others are lost to us."""
     fences = dict(lanes)
-    rows = Lane.objects.select_for_update(no_key=True, of=("self",)).filter(pk__in=fences).order_by("pk")
-    rows = rows.select_related("credentials").defer("credentials__secret")
-    return {lane.pk: lane for lane in rows if lane.fence == fences[lane.pk]}
+    return {lane.pk: lane for lane in _locked(fences) if lane.fence == fences[lane.pk]}
+
+
+_locked = database.Prepared(
+    lambda lanes: Lane.objects.select_for_update(no_key=True, of=("self",))
+    .filter(pk__in=lanes)
+    .order_by("pk")
+    .select_related("credentials")
+    .defer("credentials__secret")
+)
 
 
 def claim(lane: Lane, most: int) -> list[Delivery]:
@@ -104,15 +132,8 @@ def claim(lane: Lane, most: int) -> list[Delivery]:
     """
     now = clock.now()
     most = 1 if lane.breaker else most
-    in_flight = Delivery.objects.filter(
-        partner_id=OuterRef("partner_id"), subject=OuterRef("subject"), status__in=IN_FLIGHT
-    ).exclude(pk=OuterRef("pk"))
-    candidates = (
-        Delivery.objects.filter(lane=lane, status__in=CLAIMABLE, due_at__lte=now)
-        .exclude(action__in=blocked_actions(lane, now))
-        .exclude(Exists(in_flight))
-        .order_by("priority", "id")
-        .select_related("client")[: most * 2]
+    candidates: list[Delivery] = _candidates(
+        lane.pk, now, but=tuple(blocked_actions(lane, now)), most=most * 2
     )
     first_of_each = {delivery.subject: delivery for delivery in reversed(candidates)}
     chosen = sorted(first_of_each.values(), key=lambda delivery: (delivery.priority, delivery.pk))[:most]
@@ -125,6 +146,18 @@ def claim(lane: Lane, most: int) -> list[Delivery]:
         delivery.lane = lane
         delivery.attempts += 1
     return chosen
+
+
+def candidates(lane: uuid.UUID, now: datetime, *, but: tuple[str, ...], most: int) -> Any:
+    """Due deliveries of a lane whose subject is not on its way already, the next ones first."""
+    in_flight = Delivery.objects.filter(
+        partner_id=OuterRef("partner_id"), subject=OuterRef("subject"), status__in=IN_FLIGHT
+    ).exclude(pk=OuterRef("pk"))
+    rows = Delivery.objects.filter(lane=lane, status__in=CLAIMABLE, due_at__lte=now).exclude(action__in=but)
+    return rows.exclude(Exists(in_flight)).order_by("priority", "id").select_related("client")[:most]
+
+
+_candidates = database.Prepared(candidates)
 
 
 def blocked_actions(lane: Lane, now: datetime) -> list[str]:

@@ -192,7 +192,9 @@ def client_mapping(request: PageRequest, pk: uuid.UUID) -> HttpResponse:
     if connection is not None:
         search = CompanySearchForm(request.GET)
         offered = Offered.of(client, connection, search.cleaned_data["q"] if search.is_valid() else "")
-        form = CompanyForm(request.POST or None, offered=offered.groups, initial={"company": offered.initial})
+        form = CompanyForm(
+            pages.posted(request), offered=offered.groups, initial={"company": offered.initial}
+        )
         if request.method == "POST":
             pages.require_manager(request, client.partner)
             if form.is_valid():

@@ -20,6 +20,7 @@ from unfold.widgets import UnfoldAdminPasswordWidget, UnfoldAdminTextInputWidget
 
 from portal import clock, tokens
 from portal.models import Account, ApiToken, Client, Heartbeat, Membership, Organization, Partner, User
+from portal.models.keys import KeyCheck
 from portal.tenantadmin import PortalAdmin, ReadOnlyAdmin, TenantAdmin, TenantInline
 
 LIBRARIES = (allauth.account.admin, django_q.admin)
@@ -190,6 +191,14 @@ class ApiTokenAdmin(PortalAdmin):
 @admin.register(Heartbeat)
 class HeartbeatAdmin(ReadOnlyAdmin):
     list_display = ("name", "beat_at")
+
+
+@admin.register(KeyCheck)
+class KeyCheckAdmin(ReadOnlyAdmin):
+    """That there is one; what it holds is for the start-up check alone."""
+
+    fields = ("id",)
+    search_fields = ("=id",)
 
 
 for model in (Success, Failure, Schedule, OrmQ, EmailAddress, Group):

@@ -126,6 +126,11 @@ def changeable(request: PageRequest, found: QuerySet[Any]) -> QuerySet[Any]:
     return found.filter(partner_id__in=request.user.managed_partner_ids)
 
 
+def posted(request: HttpRequest) -> Any:
+    """What a form is bound to: also an empty POST is an answer."""
+    return request.POST if request.method == "POST" else None
+
+
 # --- Showing ---------------------------------------------------------------------------------------------------------
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from django.db import transaction
 from django_q.models import Schedule
 
 EVERY: dict[str, int] = {
@@ -14,14 +15,18 @@ EVERY: dict[str, int] = {
 
 def store() -> None:
     """Make the worker's table say what is written here; called when the supervisor starts."""
-    for function, minutes in EVERY.items():
-        Schedule.objects.update_or_create(
-            name=function,
-            defaults={
-                "func": function,
-                "schedule_type": Schedule.MINUTES,
-                "minutes": minutes,
-                "repeats": -1,
-            },
-        )
-    Schedule.objects.filter(name__contains=".jobs.").exclude(name__in=EVERY).delete()
+    with transaction.atomic():
+        for function, minutes in EVERY.items():
+            store_one(function, minutes)
+        Schedule.objects.filter(name__contains=".jobs.").exclude(name__in=EVERY).delete()
+
+
+def store_one(function: str, minutes: int) -> None:
+    """One row a job: names are not unique there, and several supervisors may start at the same time."""
+    wanted = {"func": function, "schedule_type": Schedule.MINUTES, "minutes": minutes, "repeats": -1}
+    first = Schedule.objects.filter(name=function).order_by("pk").first()
+    if first is None:
+        Schedule.objects.create(name=function, **wanted)
+    else:
+        Schedule.objects.filter(pk=first.pk).update(**wanted)
+        Schedule.objects.filter(name=function, pk__gt=first.pk).delete()

@@ -14,10 +14,9 @@ import os
 import signal
 import subprocess
 import sys
-import urllib.request
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime
 from pathlib import Path
 from threading import Event
 from types import FrameType
@@ -25,98 +24,117 @@ from types import FrameType
 from django.conf import settings
 from django.db import Error as DatabaseError
 from django.db import close_old_connections
-from django_q.brokers.orm import ORM
-from django_q.models import OrmQ
-from django_q.tasks import async_task
 
 from portal import clock, heartbeat, schedules
 
 logger = logging.getLogger(__name__)
 ROUND = 1.0
 SILENCE = 15.0
-"""Seconds without a sign of life after which a child is replaced; with the stop below it stays under 30."""
+"""Seconds without a sign of life after which a child is replaced; with stop and start it stays under 30."""
 START_TIME = 20.0
 STOP_TIME = 20.0
 HUNG_STOP_TIME = 3.0
+STEADY = 20.0
+"""A child that has lived so long is started again at once; one that ends sooner waits longer each time."""
+PAUSES = (0.5, 10.0)
 PR_SET_PDEATHSIG = 1
+LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
 
 
 @dataclass
 class Child:
-    """One process kind to be kept running. `is_alive` answers None when it cannot tell (the database is away)."""
+    """One process to be kept running. `is_alive` answers None when it cannot tell (the database is away).
+
+    One that `outlives` the others is asked to stop when they have: they may still need it.
+    """
 
     name: str
     argv: Sequence[str]
     is_alive: Callable[[Child], bool | None]
     environment: Mapping[str, str] = field(default_factory=dict)
     log: Path | None = None
+    outlives: bool = False
     process: subprocess.Popen[bytes] | None = None
-    seen_at: float = 0.0
-    start_at: float = 0.0
-    pause: float = 0.5
-    started: int = 0
+    started_at: datetime | None = None
+    born: float = 0.0
+    seen: float = 0.0
+    start_after: float = 0.0
+    pause: float = PAUSES[0]
+    is_asked: bool = False
 
     @property
     def pid(self) -> int:
         return self.process.pid if self.process else 0
 
     def start(self) -> None:
-        output = self.log.open("ab") if self.log else None
-        self.process = subprocess.Popen(
-            list(self.argv),
-            env={**os.environ, **self.environment},
-            start_new_session=True,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=output,
-            preexec_fn=die_with_parent,  # noqa: PLW1509 - one thread here
-        )
-        self.seen_at = clock.monotonic() + START_TIME
-        self.started += 1
+        with contextlib.ExitStack() as files:
+            output = files.enter_context(self.log.open("ab")) if self.log else None
+            self.process = subprocess.Popen(
+                list(self.argv),
+                env={**os.environ, **self.environment},
+                start_new_session=True,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                preexec_fn=die_with(os.getpid()),  # noqa: PLW1509 - one thread here
+            )
+        self.started_at, self.is_asked = clock.now(), False
+        self.born = clock.monotonic()
+        self.seen = self.born + START_TIME
         logger.info("%s runs as process %s", self.name, self.pid)
+
+    def ask_to_stop(self) -> None:
+        if self.process is not None and not self.is_asked and self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+            self.is_asked = True
 
     def stop(self, within: float) -> None:
         """SIGTERM to the leader, a while to finish, then whatever is left of its session is killed."""
         if self.process is None:
             return
-        if self.process.poll() is None:
-            self.process.send_signal(signal.SIGTERM)
-            try:
-                self.process.wait(within)
-            except subprocess.TimeoutExpired:
-                logger.warning("%s did not stop within %s s", self.name, within)
-        self.kill_session()
+        self.ask_to_stop()
+        try:
+            self.process.wait(within)
+        except subprocess.TimeoutExpired:
+            logger.warning("%s did not stop within %.0f s", self.name, within)
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.process.wait(HUNG_STOP_TIME)
         self.process = None
 
-    def kill_session(self) -> None:
-        if self.process is None:
-            return
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.wait()
+
+def die_with(parent: int) -> Callable[[], None]:
+    """For a new process: the kernel (Linux) sends it SIGTERM when its parent dies, so that nothing is left behind."""
+
+    def arrange() -> None:
+        if LIBC is not None:
+            LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+            if os.getppid() != parent:
+                os._exit(1)
+
+    return arrange
 
 
-def die_with_parent() -> None:
-    """Ask the kernel (Linux) for a SIGTERM when the supervisor dies, so that no child is left behind."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+answers = heartbeat.Answers()
+"""For others who start the web server: whether it does."""
 
 
 class Supervisor:
-    """Runs the children until SIGTERM or Ctrl-C."""
+    """Runs the children until SIGTERM, Ctrl-C or the end of its terminal."""
 
     def __init__(self, children: Sequence[Child]) -> None:
         self.children = children
         self.stopping = Event()
+        self.has_schedules = False
+        self.database_is_away = False
 
     def run(self) -> None:
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(number, self.ask_to_stop)
-        schedules.store()
         try:
             while not self.stopping.is_set():
-                for child in self.children:
-                    self.look_after(child)
+                self.turn()
                 self.stopping.wait(ROUND)
         finally:
             self.stop_all()
@@ -124,100 +142,90 @@ class Supervisor:
     def ask_to_stop(self, number: int, frame: FrameType | None) -> None:
         self.stopping.set()
 
-    def look_after(self, child: Child) -> None:
-        now = clock.monotonic()
-        if child.process is None:
-            if now >= child.start_at:
-                child.start()
-            return
-        if child.process.poll() is not None:
-            logger.warning("%s ended with %s; it is started again", child.name, child.process.returncode)
-            self.replace(child, HUNG_STOP_TIME)
-            return
-        alive = child.is_alive(child)
-        if alive is True:
-            child.seen_at, child.pause = max(now, child.seen_at - START_TIME), 0.5
-        elif alive is None:
-            child.seen_at = max(now, child.seen_at)
-        elif now - child.seen_at > SILENCE:
-            logger.error("%s gave no sign of life for %s s; it is replaced", child.name, SILENCE)
-            self.replace(child, HUNG_STOP_TIME)
+    def turn(self) -> None:
+        """One round. Neither a database that is away nor a machine short of processes ends it."""
+        for child in self.children:
+            try:
+                self.look_after(child)
+            except OSError:
+                logger.exception("%s could not be looked after; trying again", child.name)
+                self.wait_longer(child)
+        self.store_schedules()
+        self.bury_orphans()
 
-    def replace(self, child: Child, within: float) -> None:
-        child.stop(within)
-        child.start_at = clock.monotonic() + child.pause
-        child.pause = min(child.pause * 2, 10.0)
+    def look_after(self, child: Child) -> None:
+        if child.process is None:
+            if clock.monotonic() >= child.start_after:
+                child.start()
+        elif child.process.poll() is not None:
+            logger.warning("%s ended with %s; it is started again", child.name, child.process.returncode)
+            self.replace(child)
+        else:
+            self.judge(child)
+
+    def judge(self, child: Child) -> None:
+        try:
+            alive = child.is_alive(child)
+        except DatabaseError as error:
+            self.cannot_tell(error)
+            alive = None
+        now = clock.monotonic()
+        if alive:
+            child.seen = now
+        elif alive is None:
+            child.seen = max(now, child.seen)
+        elif now - child.seen > SILENCE:
+            logger.error("%s gave no sign of life for %.0f s; it is replaced", child.name, SILENCE)
+            self.replace(child)
+
+    def cannot_tell(self, error: DatabaseError) -> None:
+        """Said once an outage; children are not judged by a database that is away."""
+        if not self.database_is_away:
+            logger.warning("The database does not answer: %s", str(error).strip().partition("\n")[0])
+        self.database_is_away = True
+
+    def replace(self, child: Child) -> None:
+        lived = clock.monotonic() - child.born
+        child.stop(HUNG_STOP_TIME)
+        if lived > STEADY:
+            child.pause = PAUSES[0]
+        self.wait_longer(child)
+
+    def wait_longer(self, child: Child) -> None:
+        child.start_after = clock.monotonic() + child.pause
+        child.pause = min(child.pause * 2, PAUSES[1])
+
+    def store_schedules(self) -> None:
+        """As soon as the database takes them."""
+        if self.has_schedules and not self.database_is_away:
+            return
+        try:
+            close_old_connections()
+            schedules.store()
+        except DatabaseError as error:
+            self.cannot_tell(error)
+        else:
+            self.has_schedules, self.database_is_away = True, False
+
+    def bury_orphans(self) -> None:
+        """As process 1 of a container we inherit what a killed child leaves behind."""
+        ours = {child.pid for child in self.children}
+        with contextlib.suppress(ChildProcessError, AttributeError):  # no child; a system without waitid
+            while ended := os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT):
+                if ended.si_pid in ours:
+                    break  # it is looked after in the next round
+                os.waitpid(ended.si_pid, 0)
 
     def stop_all(self) -> None:
         """Everybody is asked at once, then waited for in turn."""
-        for child in self.children:
-            if child.process is not None and child.process.poll() is None:
-                child.process.send_signal(signal.SIGTERM)
         ends_at = clock.monotonic() + STOP_TIME
-        for child in self.children:
-            child.stop(max(0.1, ends_at - clock.monotonic()))
+        for outlives in (False, True):
+            going = [child for child in self.children if child.outlives is outlives]
+            for child in going:
+                child.ask_to_stop()
+            for child in going:
+                child.stop(max(0.5, ends_at - clock.monotonic()))
         logger.info("Everything has stopped")
-
-
-# --- Signs of life --------------------------------------------------------------------------------------------------
-
-
-def answers(child: Child) -> bool:
-    """The web server answers /healthz within two seconds."""
-    host = next(iter(settings.ALLOWED_HOSTS), "localhost").lstrip("*.") or "localhost"
-    request = urllib.request.Request(f"http://127.0.0.1:{settings.PORT}/healthz", headers={"Host": host})
-    try:
-        with urllib.request.urlopen(request, timeout=2) as answer:  # noqa: S310 - our own address
-            return bool(answer.status == 200)
-    except OSError:
-        return False
-
-
-def beats(child: Child) -> bool | None:
-    """The dispatcher wrote its heartbeat lately."""
-    try:
-        close_old_connections()
-        row = heartbeat.last_of(child.name, child.pid)
-    except DatabaseError:
-        return None
-    return row is not None and clock.now() - row.beat_at < timedelta(seconds=SILENCE / 2)
-
-
-class Acknowledgements:
-    """The worker's sign of life: a small job handed over every few seconds was carried out and acknowledged.
-
-    While all its workers have long jobs under way, the small one may wait.
-    """
-
-    def __init__(self) -> None:
-        self.asked_at = 0.0
-        self.key = ""
-
-    def __call__(self, child: Child) -> bool | None:
-        try:
-            close_old_connections()
-            return self.ask()
-        except DatabaseError:
-            return None
-
-    def ask(self) -> bool:
-        """True once the job is gone from the queue; hands over the next one every five seconds."""
-        if self.key and self.is_waiting():
-            if clock.monotonic() - self.asked_at > SILENCE * 2:
-                self.key = ""
-            return heartbeat.jobs_under_way() >= settings.Q_CLUSTER["workers"]
-        if clock.monotonic() - self.asked_at > 5:
-            self.asked_at = clock.monotonic()
-            self.key = async_task("portal.jobs.beat", broker=ORM())
-        return True
-
-    def is_waiting(self) -> bool:
-        return any(row.task_id() == self.key for row in OrmQ.objects.all()[:200])
-
-
-def runs(child: Child) -> bool:
-    """That it has not ended is all that is asked of it."""
-    return True
 
 
 def children(*, dispatchers: int, logs: Path | None, extra: Sequence[Child] = ()) -> list[Child]:
@@ -230,10 +238,10 @@ def children(*, dispatchers: int, logs: Path | None, extra: Sequence[Child] = ()
     web = [sys.executable, "-m", "gunicorn", "-c", "python:portal.webserver", "portal.wsgi:application"]
     return [
         *extra,
-        Child("web", web, answers, log=log("web")),
+        Child("web", web, heartbeat.Answers(), log=log("web")),
         *(
-            Child("dispatcher", [*manage, "dispatch"], beats, log=log("dispatcher"))
+            Child("dispatcher", [*manage, "dispatch"], heartbeat.Beats(), log=log("dispatcher"))
             for _ in range(dispatchers)
         ),
-        Child("worker", [*manage, "qcluster"], Acknowledgements(), log=log("worker")),
+        Child("worker", [*manage, "qcluster"], heartbeat.Acknowledgements(), log=log("worker")),
     ]

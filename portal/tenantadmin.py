@@ -72,7 +72,7 @@ class OneTenantForm(forms.ModelForm):
     def clean(self) -> dict[str, Any]:
         data = super().clean() or {}
         partner = data.get("partner") or getattr(self.instance, "partner", None)
-        for name, value in data.items():
+        for name, value in list(data.items()):
             if isinstance(value, TenantModel) and partner is not None and value.partner_id != partner.pk:
                 self.add_error(name, ValidationError(f"This belongs to another partner than {partner}."))
         return data

@@ -7,7 +7,7 @@ import secrets
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from portal import clock
+from portal import clock, database
 from portal.models import ApiToken, Partner, User
 
 TOKEN_PREFIX = "psap_"  # noqa: S105 - a label, so that secret scanners know our tokens
@@ -56,11 +56,16 @@ def digest_of(text: str) -> str:
 def find_token(text: str) -> ApiToken | None:
     if not text.startswith(TOKEN_PREFIX):
         return None
-    found = ApiToken.objects.select_related("partner").filter(digest=digest_of(text), revoked_at=None)
-    token = found.first()
+    found: list[ApiToken] = _by_digest(digest_of(text))
+    token = found[0] if found else None
     if token is None or (token.expires_at and token.expires_at <= clock.now()):
         return None
     return token if token.partner is None or token.partner.is_active else None
+
+
+_by_digest = database.Prepared(
+    lambda digest: ApiToken.objects.select_related("partner").filter(digest=digest, revoked_at=None)
+)
 
 
 def note_use(token: ApiToken) -> None:

@@ -10,8 +10,9 @@ workers = int(os.environ.get("WEB_WORKERS", "2"))
 threads = int(os.environ.get("WEB_THREADS", "4"))
 max_requests = 20_000
 max_requests_jitter = 2_000
-timeout = 30
-graceful_timeout = 20
+# A worker process whose loop (not: whose requests) is silent for so long is replaced by gunicorn itself.
+timeout = 20
+graceful_timeout = 15
 keepalive = 5
 limit_request_line = 4094
 limit_request_fields = 60
@@ -20,3 +21,5 @@ accesslog = None
 errorlog = "-"
 loglevel = "warning"
 preload_app = False
+# Its door for commands lies in the user's home, one for all portals there; nobody needs it.
+control_socket_disable = True

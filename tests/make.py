@@ -19,7 +19,7 @@ from integrations.connections import Entered
 from integrations.dispatcher import Dispatcher
 from integrations.models import Choice, Credentials, Delivery
 from integrations.models.eventlog import UNSETTLED
-from integrations.sandbox import Sandbox, running_sandbox
+from integrations.sandbox import Sandbox
 from portal import clients, clock, tokens
 from portal.models import Client, Membership, Organization, Partner, Role, User
 

@@ -22,7 +22,15 @@ from django.db import connections
 
 from alerts.proving import chaos_client, chaos_story, checker
 from alerts.proving.chaos_client import Planned, Sender
-from alerts.proving.chaos_processes import Kind, Nursery, dispatch, serve_web, sweep_all, sweep_for_ever, warm_up
+from alerts.proving.chaos_processes import (
+    Kind,
+    Nursery,
+    dispatch,
+    serve_web,
+    sweep_all,
+    sweep_for_ever,
+    warm_up,
+)
 from alerts.proving.chaos_psa import SandboxPsa, serve
 from alerts.proving.chaos_storm import Storm
 from alerts.proving.chaos_world import LATEST_COMMIT, ConnectedPartner, connect_partners, what_was_compressed
@@ -207,23 +215,25 @@ def table(
     run: Run, verdict: Verdict, histories: checker.Histories, told: Sequence[dict[str, object]]
 ) -> Iterator[str]:
     """The figures of one run."""
+    nursery, conditions = run.nursery, {event.condition for event in histories.sent}
     unanswered = sum(line["status"] == "unanswered" for line in told)
-    conditions = {event.condition for event in histories.sent}
+    failed = sum(run.faults.values())
+    rows = f"{len(histories.tickets)} rows, {len(histories.deliveries)} deliveries"
     yield ""
     yield f"seed                {run.seed}"
-    yield f"events              {len(histories.sent)} of {len(conditions)} conditions, sent {len(told)} times, {unanswered} times unanswered"
-    failed = sum(run.faults.values())
-    yield f"PSA calls           {run.calls}, {failed} of them failed on purpose ({failed / run.calls:.0%}), {run.slowed} slowed"
+    yield f"events              {len(histories.sent)} of {len(conditions)} conditions"
+    yield f"  sent {len(told)} times, {unanswered} of them without an answer"
+    yield f"PSA calls           {run.calls}, {failed} failed on purpose ({failed / run.calls:.0%}), {run.slowed} slowed"
     for name, count in sorted(run.faults.items()):
-        yield f"  {name:<30} {count}"
-    yield f"kills               {run.nursery.killed} by SIGKILL, {run.nursery.stops} held still past their lease, {run.nursery.births} births"
-    for (kind, where), count in sorted(run.nursery.kills.items()):
+        yield f"  {name:<34} {count}"
+    yield f"kills               {nursery.killed} by SIGKILL, {nursery.births} births"
+    for (kind, where), count in sorted(nursery.kills.items()):
         yield f"  {kind:<11} {where:<22} {count}"
-    for kind, count in sorted(run.nursery.crashes.items()):
-        yield f"  {kind} ended by itself with an error {count} times: our mistake"
+    yield f"held still          {nursery.stops} times, for longer than the lease"
+    for kind, count in sorted(nursery.crashes.items()):
+        yield f"OUR MISTAKE         {kind} ended by itself with an error {count} times"
     yield "seconds             " + ", ".join(f"{name} {took:.1f}" for name, took in run.timings.items())
-    yield f"tickets             {verdict.psa_tickets} at the PSAs, {len(histories.tickets)} rows, {len(histories.deliveries)} deliveries"
-    yield f"swept afterwards    {run.swept}"
+    yield f"tickets             {verdict.psa_tickets} at the PSAs, {rows}, {run.swept} put right by the last sweep"
     yield f"transient doubles   {verdict.transient}{' (too many)' if verdict.too_many_transient else ''}"
     for kind in checker.KINDS:
         yield f"  {kind:<18} {verdict.counts[kind]}"

@@ -71,7 +71,8 @@ def plan_condition(
 ) -> list[Planned]:
     """A condition fails, repeats itself, recovers, fails again ...; now and then two events overtake each other."""
     at = dice.uniform(0, seconds * 0.9)
-    moments, actions = [], []
+    moments: list[float] = []
+    actions: list[bool] = []
     for place in range(count):
         actions.append(place == 0 or (actions[-1] if dice.random() < 0.3 else not actions[-1]))
         moments.append(at)
@@ -136,7 +137,9 @@ class Sender:
     The history is a file with one line an acknowledgement, so that it outlives this process.
     """
 
-    def __init__(self, calls: Sequence[Call], partners: Sequence[ConnectedPartner], port: int, history: Path) -> None:
+    def __init__(
+        self, calls: Sequence[Call], partners: Sequence[ConnectedPartner], port: int, history: Path
+    ) -> None:
         self.calls = list(calls)
         heapq.heapify(self.calls)
         self.open_calls = len(self.calls)

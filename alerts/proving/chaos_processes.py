@@ -213,7 +213,9 @@ class _Server(WSGIServer):
 
 def serve_web(listener: socket.socket) -> None:
     """The portal's WSGI application in some threads, each with a database connection of its own."""
-    threads = [threading.Thread(target=_Server(listener).serve_forever, daemon=True) for _ in range(WEB_THREADS)]
+    threads = [
+        threading.Thread(target=_Server(listener).serve_forever, daemon=True) for _ in range(WEB_THREADS)
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:

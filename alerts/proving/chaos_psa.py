@@ -83,7 +83,11 @@ class SandboxPsa:
     def tickets(self) -> list[PsaTicket]:
         """All tickets that somebody created over the API."""
         created = {line["id"]: line for line in self._ask("GET", "journal", kind="ticket")}
-        return [self._ticket(row, created[row["id"]]) for row in self._ask("GET", "tickets") if row["id"] in created]
+        return [
+            self._ticket(row, created[row["id"]])
+            for row in self._ask("GET", "tickets")
+            if row["id"] in created
+        ]
 
     def requests(self) -> Iterator[dict[str, Any]]:
         """What was asked, in pieces, so that no answer is huge."""
@@ -107,7 +111,9 @@ class SandboxPsa:
         parts = urlsplit(self.url)
         wire = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=60)
         try:
-            wire.request(method, f"/__sandbox__/{verb}?{urlencode(query)}", json.dumps(body) if body else None)
+            wire.request(
+                method, f"/__sandbox__/{verb}?{urlencode(query)}", json.dumps(body) if body else None
+            )
             answer = wire.getresponse()
             data = json.loads(answer.read())
         finally:

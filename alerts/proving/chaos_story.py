@@ -38,7 +38,9 @@ def read(sent: Sequence[Sent], psas: Sequence[SandboxPsa]) -> Histories:
         tickets=[stored_ticket(row) for row in Ticket.objects.all()],
         deliveries=[
             StoredDelivery(str(pk), subject.removeprefix("ticket:"), status, text)
-            for pk, subject, status, text in Delivery.objects.values_list("pk", "subject", "status", "outcome")
+            for pk, subject, status, text in Delivery.objects.values_list(
+                "pk", "subject", "status", "outcome"
+            )
         ],
         psa_tickets=[ticket for psa in psas for ticket in psa.tickets()],
     )
@@ -90,7 +92,10 @@ def told_lines(bodies: Mapping[str, Any], told: Iterable[Mapping[str, Any]]) -> 
     for line in told:
         if line["id"] in bodies:
             answer = line.get("failure") or line.get("event")
-            yield line["at"], f"client    {line['id']} {bodies[line['id']]['type']}: {line['status']} {answer}"
+            yield (
+                line["at"],
+                f"client    {line['id']} {bodies[line['id']]['type']}: {line['status']} {answer}",
+            )
 
 
 def event_lines(condition: Key) -> Iterator[Line]:
@@ -114,7 +119,10 @@ def ticket_lines(rows: Iterable[Ticket]) -> Iterator[Line]:
         yield row.created_at.timestamp(), f"row       {row.external_ref} made"
         for word, at in (("opened", row.opened_at), ("closed", row.closed_at)):
             if at is not None:
-                yield at.timestamp(), f"row       {row.external_ref} {word}, {row.state}, ticket {row.psa_id or 'none'}"
+                yield (
+                    at.timestamp(),
+                    f"row       {row.external_ref} {word}, {row.state}, ticket {row.psa_id or 'none'}",
+                )
 
 
 def psa_lines(rows: Sequence[Ticket], psas: Sequence[SandboxPsa]) -> Iterator[Line]:

@@ -42,7 +42,9 @@ SPREAD = 0.8
 def environment(folder: Path, database_url: str) -> dict[str, str]:
     """What the product's processes run with: production mode, times compressed, loopback PSAs allowed."""
     if sum(SEARCH_DELAYS) * SPREAD < PSA_DEADLINE + LATEST_COMMIT:
-        raise ValueError("The second search would come before the latest commit: the run would not be honest.")
+        raise ValueError(
+            "The second search would come before the latest commit: the run would not be honest."
+        )
     return {
         **os.environ,
         STARTED: str(folder),
@@ -145,7 +147,9 @@ def connect_partner(name: str, first_number: int, url: str, keys: Mapping[str, s
     Notification.objects.create(partner=partner, name="Tickets", action="ticket")
     choose_ticket_settings(organization, credentials)
     numbers = range(first_number, first_number + CLIENTS_EACH)
-    for number, company in zip(numbers, credentials.choices.filter(kind="company").order_by("psa_id"), strict=False):
+    for number, company in zip(
+        numbers, credentials.choices.filter(kind="company").order_by("psa_id"), strict=False
+    ):
         link(partner, credentials, number, company)
     _, token = tokens.issue_token("chaos", partner=partner, scopes=("events:write",))
     return ConnectedPartner(name, token, str(credentials.pk), url, list(numbers))
@@ -180,4 +184,3 @@ def link(partner: Partner, credentials: Credentials, number: int, company: Choic
     client = clients.add_client(partner, name=company.name, number=number)
     companies.link_company(client, credentials, psa_company_id=company.psa_id, name=company.name)
     return client
-

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import NamedTuple, TypeVar
 
 Item = TypeVar("Item")
@@ -128,7 +129,8 @@ class Verdict:
     def sentence(self) -> str:
         """The last line of a run."""
         return (
-            f"{self.counts['lost'] + self.counts['unacknowledged']} lost, {self.counts['duplicate']} duplicate tickets, "
+            f"{self.counts['lost'] + self.counts['unacknowledged']} lost, "
+            f"{self.counts['duplicate']} duplicate tickets, "
             f"{self.counts['open']} open after recovery, {self.counts['stuck']} stuck"
         )
 
@@ -166,7 +168,8 @@ class _World:
         self.rows = {row.ref: row for row in histories.tickets}
         self.sent = _by(histories.sent, lambda event: event.condition)
         self.at_psa = _by(histories.psa_tickets, lambda ticket: ticket.ref)
-        self.rows_of = _by(histories.tickets, lambda row: self.keys.get(row.condition))
+        known = [row for row in histories.tickets if row.condition in self.keys]
+        self.rows_of = _by(known, lambda row: self.keys[row.condition])
 
     def psa_tickets_of(self, condition: Key) -> list[PsaTicket]:
         return [ticket for row in self.rows_of.get(condition, ()) for ticket in self.at_psa.get(row.ref, ())]
@@ -215,7 +218,9 @@ def _lost_conditions(world: _World) -> Iterator[Finding]:
             yield Finding("lost", condition, "The condition is not in the database.")
             continue
         if row.decided_by not in newest.answers:
-            yield Finding("lost", condition, f"Event {newest.id} is the newest, but {row.decided_by} decided.")
+            yield Finding(
+                "lost", condition, f"Event {newest.id} is the newest, but {row.decided_by} decided."
+            )
         if row.is_failing != newest.is_trigger:
             says = "failing" if newest.is_trigger else "fine"
             yield Finding("lost", condition, f"Event {newest.id} says {says}, the condition does not.")
@@ -235,7 +240,9 @@ def _doubles(world: _World) -> Iterator[Finding]:
                 yield Finding("duplicate", condition, f"Generation {generation} has {len(same)} ticket rows.")
         open_ones = {ticket.ref: ticket for ticket in world.psa_tickets_of(condition) if ticket.is_open}
         for double in list(open_ones.values())[1:]:
-            yield Finding("duplicate", condition, f"Ticket {double.id} is open beside another of this condition.")
+            yield Finding(
+                "duplicate", condition, f"Ticket {double.id} is open beside another of this condition."
+            )
 
 
 def _open_and_missing(world: _World) -> Iterator[Finding]:
@@ -243,7 +250,9 @@ def _open_and_missing(world: _World) -> Iterator[Finding]:
         open_ones = [ticket for ticket in world.psa_tickets_of(condition) if ticket.is_open]
         if not row.is_failing:
             for ticket in open_ones:
-                yield Finding("open", condition, f"All is well, but ticket {ticket.id} of {ticket.psa} is open.")
+                yield Finding(
+                    "open", condition, f"All is well, but ticket {ticket.id} of {ticket.psa} is open."
+                )
         elif row.wants_ticket and not open_ones:
             yield Finding("missing", condition, "It is failing and has no open ticket at its PSA.")
 
@@ -260,7 +269,9 @@ def _orphans(world: _World) -> Iterator[Finding]:
     for ticket in world.histories.psa_tickets:
         row = world.rows.get(ticket.ref)
         if row is None:
-            yield Finding("orphan", None, f"Ticket {ticket.id} of {ticket.psa} carries {ticket.ref}: no such row.")
+            yield Finding(
+                "orphan", None, f"Ticket {ticket.id} of {ticket.psa} carries {ticket.ref}: no such row."
+            )
         elif not ticket.is_swept and row.psa_id != ticket.id:
             text = f"Ticket {ticket.id} carries {ticket.ref}, whose row knows “{row.psa_id}”."
             yield Finding("orphan", world.keys.get(row.condition), text)
@@ -278,7 +289,9 @@ def _order(world: _World) -> Iterator[Finding]:
     """Nothing is closed before it is opened, and a condition's next ticket comes after the last was closed."""
     for row in world.histories.tickets:
         if row.opened_at is not None and row.closed_at is not None and row.closed_at < row.opened_at:
-            yield Finding("order", world.keys.get(row.condition), f"The row of {row.ref} was closed before opened.")
+            yield Finding(
+                "order", world.keys.get(row.condition), f"The row of {row.ref} was closed before opened."
+            )
     for condition, rows in world.rows_of.items():
         tickets = [
             ticket
@@ -289,7 +302,7 @@ def _order(world: _World) -> Iterator[Finding]:
         for ticket in tickets:
             if ticket.closed_at is not None and ticket.closed_at < int(ticket.created_at):
                 yield Finding("order", condition, f"Ticket {ticket.id} was closed before it was created.")
-        for former, later in zip(tickets, tickets[1:], strict=False):
+        for former, later in pairwise(tickets):
             if former.ref == later.ref:
                 continue
             if former.closed_at is None or later.created_at < former.closed_at:

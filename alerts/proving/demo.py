@@ -25,6 +25,7 @@ from django.core.management import call_command
 from alerts.proving import demoworld
 from alerts.proving.demoworld import AGREEMENT, CLIENT_NUMBER, PRODUCT, RESULT, SERVICE, VAR, Demo
 from portal import clock
+from portal.supervisor import STOP_TIME, die_with
 
 PATIENCE = 60.0
 Say = Callable[[str], None]
@@ -37,15 +38,16 @@ class DemoFailed(Exception):
 
 def run(*, say: Say) -> None:
     """Until Ctrl-C, which stops every process."""
-    signal.signal(signal.SIGTERM, interrupt)
-    RESULT.unlink(missing_ok=True)
-    say("Preparing the database and the static files ...")
-    call_command("migrate", verbosity=0, interactive=False)
-    call_command("collectstatic", verbosity=0, interactive=False)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, interrupt)
     try:
+        RESULT.unlink(missing_ok=True)
+        say("Preparing the database and the static files ...")
+        call_command("migrate", verbosity=0, interactive=False)
+        call_command("collectstatic", verbosity=0, interactive=False)
         with supervised() as supervisor:
             show(supervisor, say)
-            supervisor.wait()
+            raise DemoFailed(f"The supervisor ended with {supervisor.wait()}.")
     except KeyboardInterrupt:
         say("Stopped.")
     except DemoFailed as failure:
@@ -73,15 +75,21 @@ def supervised() -> Iterator[Process]:
     ]
     with (logs / "supervisor.log").open("ab") as log:
         process = subprocess.Popen(
-            argv, start_new_session=True, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+            argv,
+            start_new_session=True,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            preexec_fn=die_with(os.getpid()),  # noqa: PLW1509 - one thread here
         )
     try:
         yield process
     finally:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, signal.SIG_IGN)
         if process.poll() is None:
             process.terminate()
-            process.wait(40)
+            process.wait(STOP_TIME * 2)
 
 
 def show(supervisor: Process, say: Say) -> None:

@@ -94,16 +94,29 @@ def write_private(path: Path, content: Mapping[str, Any]) -> None:
     temporary.replace(path)
 
 
-def taken_port(environment: Mapping[str, str]) -> tuple[str, int] | None:
-    """The first of our ports that another process listens on."""
+def trouble_with_ports(environment: Mapping[str, str]) -> str:
+    """What is wrong with our ports and what to do, in one sentence; empty when both are free."""
+    if environment["PORT"] == environment["SANDBOX_PORT"]:
+        return f"PORT and SANDBOX_PORT are both {environment['PORT']}; they must differ."
     for name in ("PORT", "SANDBOX_PORT"):
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind(("127.0.0.1", int(environment[name])))
-            except OSError:
-                return name, int(environment[name])
-    return None
+        text = environment[name]
+        if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= 65535:
+            return f"{name} is “{text}”; it must be a number from 1 to 65535."
+        if not is_free(int(text)):
+            other = next((port for port in range(int(text) + 10, 65536, 10) if is_free(port)), 8010)
+            return f"Port {text} is in use. Choose another: {name}={other} make run"
+    return ""
+
+
+def is_free(port: int) -> bool:
+    """Whether we could listen there."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
 
 
 # --- The partner's set-up -------------------------------------------------------------------------------------------

@@ -15,6 +15,7 @@ from alerts.models import Ticket
 from integrations import eventlog, lanes, outcomes
 from integrations.dispatcher import Dispatcher
 from integrations.models import Delivery, Lane, Status
+from integrations.sandbox import running_sandbox
 from portal import clock
 from tests import make
 
@@ -198,7 +199,7 @@ def test_work_held_for_want_of_a_connection_goes_out_when_there_is_one(world: ma
 
 
 def test_one_partners_hanging_psa_does_not_delay_another(world: make.World) -> None:
-    with make.running_sandbox() as slow:
+    with running_sandbox() as slow:
         other = make.world(slow, name="Slow MSP", number=700)
         slow.control.fault("latency", seconds=3)
         for number in range(10):

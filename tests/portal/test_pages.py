@@ -55,7 +55,9 @@ def happened(world: make.World, *, summary: str = "Backup of SRV-FILE01 failed",
         "summary": summary,
         "data": {"device": "SRV-FILE01"},
         "occurred_at": clock.now(),
-        "trace": [{"step": "notification", "name": "Tickets", "version": 1, "matched": True, "text": "matched"}],
+        "trace": [
+            {"step": "notification", "name": "Tickets", "version": 1, "matched": True, "text": "matched"}
+        ],
         **fields,
     }
     return Event.objects.create(**values)
@@ -77,7 +79,9 @@ def delivered(event: Event, world: make.World, *, status: str = "failed", **fiel
         "subject": f"ticket:{condition.pk}",
         "notification_name": "Tickets",
         "status": status,
-        "plan": {"items": [{"action": "create", "record": "ticket", "before": {}, "after": {"summary": "x"}}]},
+        "plan": {
+            "items": [{"action": "create", "record": "ticket", "before": {}, "after": {"summary": "x"}}]
+        },
         "exchanges": [{"method": "POST", "path": "/service/tickets", "status": 403, "seconds": 0.1}],
         **fields,
     }
@@ -86,7 +90,11 @@ def delivered(event: Event, world: make.World, *, status: str = "failed", **fiel
 
 def pushed(world: make.World) -> None:
     run = PushRun.objects.create(
-        partner=world.partner, client=world.client, credentials=world.credentials, agreement_id="401", digest="-"
+        partner=world.partner,
+        client=world.client,
+        credentials=world.credentials,
+        agreement_id="401",
+        digest="-",
     )
     service = Service.objects.get(key="online-backup-servers")
     PushItem.objects.create(
@@ -98,7 +106,9 @@ def pushed(world: make.World) -> None:
 @pytest.fixture
 def scene(world: make.World) -> Scene:
     event = happened(world)
-    delivery = delivered(event, world, error_text="ConnectWise refused the ticket.", advice="Grant the right.")
+    delivery = delivered(
+        event, world, error_text="ConnectWise refused the ticket.", advice="Grant the right."
+    )
     condition = Condition.objects.get(client=world.client)
     Ticket.objects.create(
         partner=world.partner,
@@ -167,7 +177,14 @@ BUTTONS: dict[str, str] = {
     "client_settings_reset": "client",
     "synchronize": "client",
 }
-POSTED_PAGES = ("credentials_of", "client_mapping", "setup_of", "client_settings", "notification", "notification_new")
+POSTED_PAGES = (
+    "credentials_of",
+    "client_mapping",
+    "setup_of",
+    "client_settings",
+    "notification",
+    "notification_new",
+)
 ABOUT_SOMETHING = {name: kind for name, kind in {**PAGES, **MANAGER_PAGES, **BUTTONS}.items() if kind}
 
 
@@ -200,7 +217,9 @@ def test_every_page_of_the_rooms_is_in_these_tables():
 
 @pytest.mark.parametrize("name", [*PAGES, *MANAGER_PAGES, *BUTTONS])
 def test_nobody_is_asked_to_sign_in(name, scene):
-    answer = Browser().get(address(name, scene)) if name not in BUTTONS else Browser().post(address(name, scene))
+    answer = (
+        Browser().get(address(name, scene)) if name not in BUTTONS else Browser().post(address(name, scene))
+    )
     assert (answer.status_code, answer["Location"].split("?")[0]) == (302, "/accounts/login/")
 
 
@@ -232,12 +251,16 @@ def test_a_button_is_never_a_link(name, scene):
     assert signed_in(scene.manager).get(address(name, scene)).status_code == 405
 
 
-@pytest.mark.parametrize("name", ABOUT_SOMETHING)
-@pytest.mark.parametrize("method", ["get", "post"])
-def test_another_partners_things_do_not_exist(name, method, scene):
-    answer = getattr(signed_in(scene.stranger), method)(address(name, scene))
-    takes_only_the_other_method = answer.status_code == 405
-    assert takes_only_the_other_method or answer.status_code == 404
+@pytest.mark.parametrize("name", [name for name in ABOUT_SOMETHING if name not in BUTTONS])
+def test_another_partners_page_does_not_exist(name, scene):
+    assert signed_in(scene.stranger).get(address(name, scene)).status_code == 404
+
+
+@pytest.mark.parametrize(
+    "name", [name for name in ABOUT_SOMETHING if name in BUTTONS or name in POSTED_PAGES]
+)
+def test_another_partners_things_cannot_be_changed(name, scene):
+    assert signed_in(scene.stranger).post(address(name, scene)).status_code == 404
 
 
 @pytest.mark.parametrize("name", [name for name, kind in PAGES.items() if not kind])
@@ -279,20 +302,11 @@ def test_a_member_of_two_partners_sees_both_or_the_one_that_is_picked(scene):
 
 
 @pytest.mark.parametrize("name", [*PAGES, *MANAGER_PAGES])
-def test_no_page_contains_a_secret(name, scene):
+def test_no_page_contains_a_secret_or_needs_inline_scripts_and_styles(name, scene):
     secret = scene.world.sandbox.dialect.credentials()["private_key"]
     text = signed_in(scene.manager).get(address(name, scene)).content.decode()
-    assert secret not in text
-    assert "gAAAA" not in text
-
-
-@pytest.mark.parametrize("name", [*PAGES, *MANAGER_PAGES])
-def test_no_page_needs_inline_scripts_or_styles(name, scene):
-    text = signed_in(scene.manager).get(address(name, scene)).content.decode()
-    assert "style=" not in text
-    assert "<style" not in text
-    assert "onclick=" not in text
-    assert "<script>" not in text
+    forbidden = (secret, "gAAAA", "style=", "<style", "onclick=", "<script>")
+    assert [part for part in forbidden if part in text] == []
 
 
 def test_an_unknown_id_and_a_foreign_one_look_the_same(scene):
@@ -314,7 +328,9 @@ def test_machines_get_their_errors_as_problem_json(client):
     assert answer.json()["code"] == "not_found"
 
 
-@pytest.mark.parametrize("path", ["login/", "signup/", "password/reset/", "password/reset/done/", "inactive/"])
+@pytest.mark.parametrize(
+    "path", ["login/", "signup/", "password/reset/", "password/reset/done/", "inactive/"]
+)
 def test_the_way_in_is_restyled(path, client):
     answer = client.get(f"/accounts/{path}")
     assert answer.status_code == 200

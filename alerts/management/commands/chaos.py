@@ -23,14 +23,18 @@ GIVEN = "CHAOS_GIVEN_DATABASE"
 
 class Command(BaseCommand):
     help = "Kill web, dispatchers and sweeper at random while events come in; exit 1 when anything was lost."
-    requires_system_checks: list[str] = []  # noqa: RUF012 - Django's own form
+    requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--events", type=int, default=500)
         parser.add_argument("--kills", type=int, default=50)
         parser.add_argument("--seed", type=int, default=1)
-        parser.add_argument("--database", default=os.environ.get("DATABASE_URL", ""), help="default: DATABASE_URL")
-        parser.add_argument("--sqlite", action="store_true", help="a temporary file, whatever DATABASE_URL says")
+        parser.add_argument(
+            "--database", default=os.environ.get("DATABASE_URL", ""), help="default: DATABASE_URL"
+        )
+        parser.add_argument(
+            "--sqlite", action="store_true", help="a temporary file, whatever DATABASE_URL says"
+        )
         parser.add_argument("--web", type=int, default=1, help="web processes")
         parser.add_argument("--dispatchers", type=int, default=2)
         parser.add_argument("--keep", action="store_true", help="keep the database and the logs")

@@ -19,9 +19,8 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         if not os.environ.get(demoworld.STARTED):
             environment = demoworld.environment()
-            if taken := demoworld.taken_port(environment):
-                name, port = taken
-                raise CommandError(f"Port {port} is in use. Choose another: {name}={port + 10} make run")
+            if trouble := demoworld.trouble_with_ports(environment):
+                raise CommandError(trouble)
             os.chdir(settings.BASE_DIR)
             os.execve(sys.executable, [sys.executable, "manage.py", "demo"], environment)  # noqa: S606
         demo.run(say=lambda text: print(text, flush=True))  # noqa: T201 - this is its output

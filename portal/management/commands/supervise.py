@@ -10,7 +10,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand
 
-from portal.supervisor import Child, Supervisor, children, runs
+from portal.supervisor import Child, Supervisor, children
 
 
 class Command(BaseCommand):
@@ -36,4 +36,5 @@ class Command(BaseCommand):
 def sandbox(port: int, logs: Path | None) -> Child:
     argv = [sys.executable, "-m", "integrations.sandbox", "--kind", "connectwise", "--port", str(port)]
     argv += ["--state", str(Path(settings.VAR) / "sandbox-connectwise.jsonl")]
-    return Child("sandbox", argv, runs, log=logs / "sandbox.log" if logs else None)
+    log = logs / "sandbox.log" if logs else None
+    return Child("sandbox", argv, lambda child: True, log=log, outlives=True)  # not ended is enough

@@ -1,0 +1,69 @@
+"""Can everybody use every page: no serious finding of axe, in light and dark, on a desk and on a phone."""
+
+from __future__ import annotations
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page
+
+from tests import make
+from tests.browser.conftest import keep, sign_in
+from tests.portal.test_pages import MANAGER_PAGES, PAGES, Scene, address
+from tests.portal.test_pages import scene as scene_fixture
+
+pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
+SERIOUS = {"serious", "critical"}
+
+
+@pytest.fixture
+def world(live_world: make.World) -> make.World:
+    return live_world
+
+
+scene = scene_fixture
+
+
+def findings(page: Page) -> list[str]:
+    violations = Axe().run(page).response["violations"]
+    return [
+        f"{found['id']}: {node['html'][:120]}"
+        for found in violations
+        if found["impact"] in SERIOUS
+        for node in found["nodes"]
+    ]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_no_page_shuts_anybody_out(scheme: str, page: Page, scene: Scene) -> None:
+    page.emulate_media(color_scheme=scheme)
+    found = {}
+    for path in ("/accounts/login/", "/accounts/signup/", "/accounts/password/reset/", "/nothing-here"):
+        page.goto(path)
+        found[path] = findings(page)
+    sign_in(page, scene.manager.email)
+    for name in [*(name for name in PAGES if name != "test_progress"), *MANAGER_PAGES]:
+        page.goto(address(name, scene))
+        found[name] = findings(page)
+        keep(page, f"page-{scheme}-{name}")
+    assert {name: rows for name, rows in found.items() if rows} == {}
+
+
+def test_no_page_is_wider_than_a_phone(page: Page, scene: Scene) -> None:
+    page.set_viewport_size({"width": 390, "height": 844})
+    sign_in(page, scene.manager.email)
+    too_wide = []
+    for name in [*(name for name in PAGES if name != "test_progress"), *MANAGER_PAGES]:
+        page.goto(address(name, scene))
+        if page.evaluate("document.documentElement.scrollWidth") > 390:
+            too_wide.append(name)
+        keep(page, f"phone-{name}")
+    assert too_wide == []
+
+
+def test_the_keyboard_reaches_the_content_first(page: Page, scene: Scene) -> None:
+    sign_in(page, scene.manager.email)
+    page.goto("/clients")
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.textContent") == "Skip to the content"
+    page.keyboard.press("Enter")
+    assert page.evaluate("document.activeElement.id") == "content"

@@ -1,0 +1,301 @@
+"""Every URL there is, asked by nobody, another partner, a viewer and staff: nobody finds a foreign row.
+
+The list of routes is read from the resolver, so a new route without an entry here fails.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from django.apps import apps
+from django.db import models
+from django.test import Client as Browser
+from django.urls import get_resolver
+
+from alerts.models import Condition, EventType, Notification, Ticket
+from billing.models import AgreementLink, CrossReference, PushItem, PushRun, Service, SynchronizeWindow, Usage
+from integrations.models import Choice, CompanyLink, Credentials, Delivery, Event, Lane
+from portal import clock
+from portal.models import Account, ApiToken, Client, Membership, Organization, Partner, Role, User
+from tests import make
+
+CANARY = "canary-of-northwind"
+ROOMS = ("portal", "integrations", "billing", "alerts")
+ANYBODY = {
+    "healthz",
+    "readyz",
+    "accounts/login/",
+    "accounts/signup/",
+    "accounts/inactive/",
+    "accounts/password/reset/",
+    "accounts/password/reset/done/",
+    "accounts/password/reset/key/done/",
+    "accounts/logout/",
+    "api/schema/",
+    "api/docs/",
+    "api/docs/errors",
+    "admin/login/",
+    "admin/logout/",
+    "admin/jsi18n/",
+    r"accounts/^password/reset/key/(?P<uidb36>[0-9A-Za-z]+)-(?P<key>.+)/$",
+}
+"""Routes that show the same to everybody."""
+
+
+def routes(patterns: Any = None, prefix: str = "") -> Iterator[str]:
+    for pattern in patterns if patterns is not None else get_resolver().url_patterns:
+        route = prefix + str(pattern.pattern)
+        if hasattr(pattern, "url_patterns"):
+            yield from routes(pattern.url_patterns, route)
+        else:
+            yield route
+
+
+@dataclass
+class Scene:
+    """Northwind's things, each named with the canary, and people of both partners."""
+
+    things: dict[type[models.Model], models.Model]
+    people: dict[str, User]
+    tokens: dict[str, str]
+    browsers: dict[str, Browser] = field(default_factory=dict)
+
+
+OBJECTS: dict[str, Callable[[Scene], str]] = {
+    "api/v1/events/": lambda scene: str(scene.things[Event].pk),
+    "api/v1/deliveries/": lambda scene: str(scene.things[Delivery].pk),
+    "api/v1/clients/": lambda scene: str(scene.things[Client].pk),
+    "clients/": lambda scene: str(scene.things[Client].pk),
+    "connections/": lambda scene: str(scene.things[Credentials].pk),
+    "events/": lambda scene: str(scene.things[Event].pk),
+    "deliveries/": lambda scene: str(scene.things[Delivery].pk),
+    "partnership/notifications/": lambda scene: str(scene.things[Notification].pk),
+    "partnership/setup/": lambda scene: str(scene.things[Organization].pk),
+    "partnership/credentials/<str:level>/": lambda scene: str(scene.things[Organization].pk),
+}
+"""What a route's `<uuid:pk>` is: the longest prefix decides."""
+
+
+def address(route: str, scene: Scene) -> str:
+    """The route with Northwind's ids in it."""
+    if "<" not in route:
+        return f"/{route}"
+    prefixes = [prefix for prefix in OBJECTS if route.startswith(prefix)]
+    if not prefixes:
+        pytest.fail(f"“{route}” is new: say in OBJECTS of this test what its id is.")
+    pk = OBJECTS[max(prefixes, key=len)](scene)
+    return "/" + route.replace("<str:level>", "organization").replace("<uuid:pk>", pk)
+
+
+def ours() -> list[str]:
+    return [route for route in routes() if route not in ANYBODY and not route.startswith("admin/")]
+
+
+def admin_lists() -> list[str]:
+    """Changelists, add and change pages of our own models; `<path:object_id>` is filled per model."""
+    return [
+        f"admin/{model._meta.app_label}/{model._meta.model_name}/"
+        for model in apps.get_models()
+        if model._meta.app_label in ROOMS
+    ]
+
+
+@pytest.fixture
+def scene(db: None, settings: Any) -> Scene:
+    make.catalogues()
+    northwind, rival = make.partner("Northwind"), make.partner("Rival")
+    things: dict[type[models.Model], models.Model] = {}
+
+    def add(model: type[models.Model], **fields: Any) -> Any:
+        names = {field.name for field in model._meta.get_fields()}
+        partner = {"partner": northwind} if "partner" in names else {}
+        things[model] = model._default_manager.create(**{**partner, **fields})
+        return things[model]
+
+    organization = add(Organization, name=CANARY)
+    client = add(Client, organization=organization, name=CANARY, number=19652)
+    account = add(Account, client=client, key=CANARY)
+    credentials = add(
+        Credentials, organization=organization, site_url=f"https://{CANARY}.example", public_key=CANARY
+    )
+    lane = add(Lane, credentials=credentials, breaker="unreachable", breaker_text=CANARY)
+    choice = add(Choice, credentials=credentials, kind="product", psa_id="1", name=CANARY)
+    add(CompanyLink, client=client, credentials=credentials, psa_company_id="250", psa_company_name=CANARY)
+    event = add(
+        Event,
+        client=client,
+        scope=northwind.pk,
+        source=CANARY,
+        source_id=CANARY,
+        body_hash="",
+        type="backup.failed",
+        severity="error",
+        action="trigger",
+        summary=CANARY,
+        client_reference=CANARY,
+        occurred_at=clock.now(),
+    )
+    delivery = add(
+        Delivery,
+        event=event,
+        client=client,
+        lane=lane,
+        action="ticket",
+        subject=f"ticket:{clock.new_id()}",
+        status="failed",
+        error_text=CANARY,
+        notification_name=CANARY,
+    )
+    condition = add(Condition, client=client, key=CANARY, state="failing", summary=CANARY, since=clock.now())
+    add(
+        Ticket,
+        condition=condition,
+        credentials=credentials,
+        generation=1,
+        external_ref=CANARY,
+        summary=CANARY,
+    )
+    add(Notification, name=CANARY, action="ticket")
+    service = Service.objects.first()
+    add(CrossReference, service=service, organization=organization, product=choice)
+    add(AgreementLink, client=client, credentials=credentials, agreement=choice)
+    add(
+        Usage,
+        client=client,
+        account=account,
+        service=service,
+        measured_on=clock.now().date(),
+        quantity=1,
+        source=CANARY,
+    )
+    add(SynchronizeWindow, client=client)
+    run = add(
+        PushRun,
+        client=client,
+        delivery=delivery,
+        credentials=credentials,
+        agreement_id="1",
+        agreement_name=CANARY,
+    )
+    add(PushItem, run=run, service=service, text=CANARY)
+    things[Partner] = northwind
+    Partner.objects.filter(pk=northwind.pk).update(name=CANARY)
+    Event.objects.create(
+        scope=clock.NIL_UUID,
+        source=CANARY,
+        source_id="parked",
+        body_hash="",
+        state="parked",
+        type="x",
+        severity="error",
+        action="trigger",
+        summary=CANARY,
+        client_reference=CANARY,
+        occurred_at=clock.now(),
+    )
+    people = {
+        "manager": make.user(northwind, email="manager@a.example"),
+        "viewer": make.user(northwind, role=Role.VIEWER, email="viewer@a.example"),
+        "rival": make.user(rival, email="rival@b.example"),
+        "nobody's": make.user(None, email="nobody@c.example"),
+        "staff": make.user(None, email="staff@vendor.example", is_staff=True, is_superuser=True),
+    }
+    tokens = {"owner": make.token(northwind), "rival": make.token(rival)}
+    return Scene(things, people, tokens)
+
+
+def browser(scene: Scene, who: str) -> Browser:
+    if who not in scene.browsers:
+        scene.browsers[who] = caller = Browser(raise_request_exception=True)
+        if who != "anonymous":
+            caller.force_login(scene.people[who], backend="allauth.account.auth_backends.AuthenticationBackend")
+    return scene.browsers[who]
+
+
+def call(scene: Scene, who: str, method: str, url: str) -> Any:
+    if url.startswith("/api/v1/"):
+        headers = {"Authorization": f"Bearer {scene.tokens[who]}"} if who in scene.tokens else {}
+        body = json.dumps({"ids": [str(scene.things[Delivery].pk)], "name": "taken over"})
+        more = {} if method == "get" else {"data": body, "content_type": "application/json"}
+        return getattr(Browser(), method)(url, headers=headers, **more)
+    return getattr(browser(scene, who), method)(url)
+
+
+def snapshot() -> dict[str, list[Any]]:
+    """All rows of our rooms, but for signs of life that reading leaves behind."""
+    left_out = {ApiToken, User}
+    return {
+        model._meta.label: list(model._base_manager.order_by("pk").values())
+        for model in apps.get_models()
+        if model._meta.app_label in ROOMS and model not in left_out
+    }
+
+
+def test_routes_were_found(scene: Scene) -> None:
+    assert len(ours()) > 35
+    assert len(admin_lists()) >= 20
+
+
+@pytest.mark.parametrize("method", ["get", "post", "patch", "delete"])
+def test_nobody_gets_anything_anywhere(scene: Scene, method: str) -> None:
+    before = snapshot()
+    for route in ours():
+        answer = call(scene, "anonymous", method, address(route, scene))
+        assert answer.status_code in {302, 401, 403, 405}, (route, answer.status_code)
+        assert CANARY.encode() not in answer.content, route
+    assert snapshot() == before
+
+
+@pytest.mark.parametrize("who", ["rival", "nobody's"])
+@pytest.mark.parametrize("method", ["get", "post", "patch", "delete"])
+def test_another_partner_finds_and_changes_nothing(scene: Scene, method: str, who: str) -> None:
+    before = snapshot()
+    for route in ours():
+        url = address(route, scene)
+        answer = call(scene, who, method, url)
+        assert CANARY.encode() not in answer.content, route
+        assert answer.status_code < 500, (route, answer.status_code)
+        if "<" in route:
+            assert answer.status_code in {404, 405, 401}, (route, answer.status_code)
+    after = snapshot()
+    for label, rows in before.items():
+        known = {row.get("id", row.get("name")): row for row in after[label]}
+        for row in rows:
+            assert known.get(row.get("id", row.get("name"))) == row, label
+
+
+def test_a_viewer_sees_and_changes_nothing(scene: Scene) -> None:
+    before = snapshot()
+    for route in ours():
+        if not route.startswith(("api/v1/", "accounts/")):
+            assert call(scene, "viewer", "get", address(route, scene)).status_code in {200, 302, 403, 405}, (
+                route
+            )
+            assert call(scene, "viewer", "post", address(route, scene)).status_code in {302, 403, 405}, route
+    assert snapshot() == before
+
+
+@pytest.mark.parametrize("who", ["anonymous", "rival", "viewer", "manager"])
+def test_only_staff_come_into_the_admin(scene: Scene, who: str) -> None:
+    caller = browser(scene, who)
+    for route in [*admin_lists(), "admin/"]:
+        answer = caller.get(f"/{route}")
+        assert (answer.status_code, "login" in answer["Location"]) == (302, True), route
+
+
+def test_staff_see_every_admin_page(scene: Scene) -> None:
+    caller = browser(scene, "staff")
+    for model in apps.get_models():
+        if model._meta.app_label not in ROOMS:
+            continue
+        base = f"/admin/{model._meta.app_label}/{model._meta.model_name}/"
+        assert caller.get(base).status_code == 200, base
+        if model in scene.things:
+            page = caller.get(f"{base}{scene.things[model].pk}/change/")
+            assert page.status_code == 200, base
+    assert EventType.objects.exists()
+    assert Membership.objects.exists()
