@@ -208,8 +208,15 @@ def known_client(event: Event) -> Client:
 
 def accounts_of(wanted: Iterable[tuple[uuid.UUID, str]]) -> dict[tuple[uuid.UUID, str], uuid.UUID]:
     keys = list(wanted)
-    rows = Account.objects.filter(client__in={client for client, _ in keys}, key__in={key for _, key in keys})
-    return {(client, key): pk for client, key, pk in rows.values_list("client_id", "key", "pk")}
+    rows = _accounts({client for client, _ in keys}, {key for _, key in keys})
+    return {(client, key): pk for client, key, pk in rows}
+
+
+_accounts = database.Prepared(
+    lambda clients, keys: Account.objects.filter(client__in=clients, key__in=keys).values_list(
+        "client_id", "key", "pk"
+    )
+)
 
 
 # --- Judging: conditions, rules, deliveries --------------------------------------------------------------------------

@@ -155,7 +155,9 @@ class TicketTask:
             return outcome
         if isinstance(error, NotFound):
             return outcomes.skipped("ticket_gone", "The ticket is no longer in the PSA.", is_closed=True)
-        return outcomes.of_error(error, attempts=self.delivery.attempts)
+        outcome = outcomes.of_error(error, attempts=self.delivery.attempts)
+        outcome.facts["is_sent" if error.outcome_unknown else "is_unsent"] = True
+        return outcome
 
     def succeeded(self, item: AppliedItem, plan: Plan) -> Outcome:
         number = str(item.answer.get("number") or self.ticket.number or item.record_id)
@@ -197,7 +199,9 @@ class Tickets:
     # --- After: what came of it, in bulk ------------------------------------------------------------------------
 
     def record(self, results: Sequence[tuple[Delivery, Outcome]]) -> None:
-        tickets = open_tickets({condition_of(delivery) for delivery, outcome in results if outcome.facts})
+        about = {condition_of(delivery) for delivery, outcome in results if outcome.facts}
+        rows = Ticket.objects.select_for_update(no_key=True).filter(condition__in=about, closed_at=None)
+        tickets = {row.condition_id: row for row in rows.order_by("pk")} if about else {}
         changed = []
         for delivery, outcome in results:
             ticket = tickets.get(condition_of(delivery))
@@ -213,13 +217,13 @@ def note(ticket: Ticket, outcome: Outcome) -> None:
     """What an attempt learned, on the ticket's row."""
     facts, now = outcome.facts, clock.now()
     ticket.misses = facts.get("misses", 0)
-    if facts.get("is_unsent"):
-        ticket.sent_at = None
-    if facts.get("is_sent"):
-        ticket.sent_at = now
     if psa_id := facts.get("psa_id"):
         ticket.psa_id, ticket.number, ticket.url = psa_id, facts["number"], facts["url"]
         ticket.state, ticket.opened_at = Ticket.State.OPEN, ticket.opened_at or now
+    if facts.get("is_sent"):
+        ticket.sent_at = now
+    elif psa_id or facts.get("is_unsent"):
+        ticket.sent_at = None
     if facts.get("is_closed"):
         ticket.state, ticket.closed_at = Ticket.State.CLOSED, now
     if facts.get("is_gone"):
@@ -314,8 +318,19 @@ def decide(fact: Facts, around: Circumstances) -> Outcome | TicketTask:
     if fact.ticket is not None and fact.ticket.credentials_id != credentials.pk:
         return elsewhere(fact.ticket)
     if fact.ticket is not None and fact.ticket.psa_id:
+        if (wait := still_closing(fact.ticket)) > 0:
+            text = "It was being closed when it was needed again; whether it was is looked at when that is sure."
+            return Outcome(status=Status.WAITING, reason="still_closing", text=text, again_in=wait)
         return task_for(fact, around, company, fact.ticket, step="look", search=False)
     return decide_opening(fact, around, company)
+
+
+def still_closing(ticket: Ticket) -> float:
+    """For how many seconds yet a close that was sent, and not answered, may still be carried out."""
+    if ticket.sent_at is None:
+        return 0
+    unsure = timedelta(seconds=settings.PSA_DEADLINE + sum(settings.SEARCH_DELAYS))
+    return (ticket.sent_at + unsure - clock.now()).total_seconds()
 
 
 def elsewhere(ticket: Ticket) -> Outcome:
@@ -354,6 +369,9 @@ def decide_closing(fact: Facts, around: Circumstances) -> Outcome | TicketTask:
     settings_of = around.settings[ticket.partner_id]
     if not settings_of.value("automatic_closure", fact.condition.client).value:
         return outcomes.skipped("closure_off", "Automatic ticket closure is off; the ticket stays open.")
+    if ticket.psa_id:
+        ticket.sent_at = clock.now()
+        around.touched.append(ticket)
     company = around.companies.get((fact.condition.client_id, ticket.credentials_id), "")
     return task_for(fact, around, company, ticket, step="close", search=not ticket.psa_id)
 

@@ -19,7 +19,7 @@ from billing.crossreferences import CrossReferences
 from billing.models import AgreementLink, CrossReference, PushItem, PushRun, Service
 from integrations import companies, outcomes
 from integrations.dispatcher import Task
-from integrations.models import Credentials, Delivery
+from integrations.models import Credentials, Delivery, Status
 from integrations.outcomes import Outcome
 from integrations.psa.errors import PsaError
 from integrations.psa.plan import AppliedItem, Plan
@@ -169,9 +169,19 @@ class Pushes:
         return tasks
 
     def record(self, results: Sequence[tuple[Delivery, Outcome]]) -> None:
+        newer = synchronize.waiting_subjects(delivery.subject for delivery, _ in results)
         for delivery, outcome in results:
             if outcome.facts.get("is_success"):
                 synchronize.succeeded(delivery.client)
+            if delivery.status == Status.WAITING and delivery.subject in newer:
+                give_way(delivery)
+
+
+def give_way(delivery: Delivery) -> None:
+    """A newer synchronization of the same client waits already: it will do what this one could not."""
+    delivery.status, delivery.reason = Status.SKIPPED, "superseded"
+    delivery.outcome = f"{delivery.outcome} A newer synchronization of this client waits and takes over.".strip()
+    delivery.finished_at = clock.now()
 
 
 @dataclass

@@ -98,6 +98,12 @@ def waiting_clients(clients: Sequence[Client]) -> set[uuid.UUID]:
     return set(Delivery.objects.filter(waiting, subject__in=subjects).values_list("client_id", flat=True))
 
 
+def waiting_subjects(subjects: Iterable[str]) -> set[str]:
+    """Those of which a synchronization waits to be run."""
+    waiting = Delivery.objects.filter(subject__in=list(subjects), status=Status.WAITING)
+    return set(waiting.values_list("subject", flat=True))
+
+
 def order(client: Client, cause: str, by: User | None) -> Delivery:
     event = Event(
         partner_id=client.partner_id,

@@ -126,6 +126,7 @@ class Dispatcher:
             self.keep_leases()
             while self.claim_round() and not self.stopping.is_set():
                 self.record()
+                self.keep_leases()
         except OperationalError:
             logger.warning("The database did not answer; trying again", exc_info=True)
             close_old_connections()

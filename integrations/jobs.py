@@ -8,7 +8,7 @@ from django.conf import settings
 from django.core.mail import send_mail
 
 from integrations import choices, connections, eventlog
-from integrations.models import Credentials, Delivery, Lane
+from integrations.models import Credentials, Delivery, Lane, Status
 from integrations.psa.errors import PsaError
 from portal import clock
 from portal.models import Role, User
@@ -34,6 +34,13 @@ def reload_choices(credentials_id: str) -> None:
 
 def reprocess(*delivery_ids: str) -> None:
     eventlog.reprocess(Delivery.objects.filter(pk__in=delivery_ids))
+
+
+def hold_stranded() -> None:
+    """Deliveries whose connection was taken away are held until there is one again; nothing waits unseen."""
+    Delivery.objects.filter(status__in=[Status.WAITING, Status.UNKNOWN], lane=None).update(
+        status=Status.HELD, reason="no_psa", outcome="The PSA connection of this client was removed."
+    )
 
 
 def tell_partner(lane_id: str) -> None:

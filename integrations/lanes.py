@@ -14,6 +14,7 @@ from typing import Any
 from django.conf import settings
 from django.db import transaction
 from django.db.models import Exists, F, OuterRef, Q
+from django.db.models.functions import Now
 
 from integrations.models import Delivery, Lane, Status
 from integrations.models.eventlog import IN_FLIGHT
@@ -73,16 +74,14 @@ _ready = database.Prepared(
 def take(lane: Lane, holder: uuid.UUID) -> bool:
     """Become the lane's holder. Deliveries that the former holder left running become `unknown`: it may have written.
 
-    One winner: a conditional update of a row whose fence nobody else has moved.
+    One winner: a conditional update of a row whose fence nobody else has moved. Leases run in the database's time,
+    because the clocks of hosts differ.
     """
-    now = clock.now()
     with transaction.atomic():
         won = (
             Lane.objects.filter(pk=lane.pk, fence=lane.fence)
-            .filter(Q(holder=None) | Q(held_until__lt=now))
-            .update(
-                holder=holder, held_until=now + timedelta(seconds=settings.LANE_LEASE), fence=F("fence") + 1
-            )
+            .filter(Q(holder=None) | Q(held_until__lt=Now()))
+            .update(holder=holder, held_until=lease_end(), fence=F("fence") + 1)
         )
         if not won:
             return False
@@ -90,7 +89,7 @@ def take(lane: Lane, holder: uuid.UUID) -> bool:
         Delivery.objects.filter(lane=lane, status=Status.RUNNING).update(
             status=Status.UNKNOWN,
             reason="dispatcher_lost",
-            due_at=now + timedelta(seconds=settings.SEARCH_DELAYS[0]),
+            due_at=clock.now() + timedelta(seconds=settings.SEARCH_DELAYS[0]),
         )
         chaos.point("before-take-commit")
     chaos.point("taken")
@@ -99,10 +98,13 @@ def take(lane: Lane, holder: uuid.UUID) -> bool:
 
 def renew(holder: uuid.UUID, lanes: Collection[uuid.UUID]) -> set[uuid.UUID]:
     """Prolong the leases of these lanes; returns those that are still ours."""
-    now = clock.now()
     ours = Lane.objects.filter(pk__in=lanes, holder=holder)
-    ours.update(held_until=now + timedelta(seconds=settings.LANE_LEASE))
+    ours.update(held_until=lease_end())
     return set(ours.values_list("pk", flat=True))
+
+
+def lease_end() -> Any:
+    return Now() + timedelta(seconds=settings.LANE_LEASE)
 
 
 def let_go(holder: uuid.UUID, lanes: Collection[uuid.UUID]) -> None:

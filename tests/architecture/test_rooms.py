@@ -15,7 +15,18 @@ IMPORTS_INSIDE_ON_PURPOSE: dict[str, set[str]] = {}
 READY = ("apps", "ready")
 
 VAGUE = {"services", "utils", "util", "helpers", "helper", "misc", "common", "managers"}
-DOORS = {"api_urls", "urls", "admin", "api", "views", "jobs", "management", "templatetags", "forms", "serializers"}
+DOORS = {
+    "api_urls",
+    "urls",
+    "admin",
+    "api",
+    "views",
+    "jobs",
+    "management",
+    "templatetags",
+    "forms",
+    "serializers",
+}
 # library -> where it may be imported; requests has its one door, what lies beneath it may be split
 WAYS_OUT = {
     "requests": "integrations.psa.transport",

@@ -12,6 +12,7 @@ from rest_framework.test import APIClient
 from billing import synchronize, usage
 from billing.models import PushItem, PushRun, SynchronizeWindow, Usage
 from integrations import eventlog
+from integrations.dispatcher import Dispatcher
 from integrations.models import Delivery, Status
 from portal import clock
 from portal.models import Client
@@ -168,3 +169,20 @@ def test_the_window_is_not_asked_of_people(world: make.World, api: APIClient, dr
     delivery = synchronize.request(Client.objects.get(), cause="button", at_once=True)
     assert delivery is not None
     assert delivery.due_at <= clock.now()
+
+
+def test_a_failing_synchronization_gives_way_to_a_newer_one_that_waits(world: make.World, drain: Any) -> None:
+    world.sandbox.control.fault("status_500", path="additions", times=1)
+    world.sandbox.control.fault("latency", path="additions", seconds=0.5, times=1)
+    make.api(world.token).post("/api/v1/usage", word())
+    dispatcher = Dispatcher()
+    dispatcher.turn()
+    assert Delivery.objects.get().status == Status.RUNNING
+    make.api(world.token).post("/api/v1/usage", word(quantity=6))
+    assert Delivery.objects.filter(status=Status.WAITING).count() == 1
+    Delivery.objects.filter(status=Status.WAITING).update(due_at=clock.now() + timedelta(seconds=1))
+    dispatcher.drain()
+    drain()
+    first, second = Delivery.objects.order_by("id")
+    assert (first.status, first.reason, second.status) == (Status.SKIPPED, "superseded", Status.DONE)
+    assert line(world)["quantity"] == 6

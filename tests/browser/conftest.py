@@ -29,6 +29,11 @@ def django_db_modify_db_settings(
         default.settings_dict["TEST"]["NAME"] = str(tmp_path_factory.mktemp("browser") / "portal.sqlite3")
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _database_before_server(django_db_setup: None) -> None:
+    """The server looks at the database's name to decide whether its threads share one connection."""
+
+
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[Browser]:
     # Playwright runs an event loop in this thread, which is not Django's business.

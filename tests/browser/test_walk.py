@@ -39,7 +39,7 @@ def test_from_nothing_to_a_tested_connection(
     expect(page.get_by_text("Connection Succeeded")).to_be_visible()
     page.get_by_role("button", name="Reload Options from PSA").click()
     page.reload()
-    expect(page.get_by_text("Companies")).to_be_visible()
+    expect(page.get_by_role("listitem").filter(has_text="Companies")).to_be_visible()
     keep(page, "walk-2-credentials")
     assert known["private_key"] not in page.content()
     assert Credentials.objects.get().test_passed
@@ -71,7 +71,7 @@ def test_a_notification_is_created_and_copied(
     keep(page, "walk-4-notification")
     page.get_by_role("button", name="Create").click()
     page.get_by_role("button", name="Copy Tickets for everything bad").click()
-    expect(page.get_by_text("Tickets for everything bad (copy)", exact=True)).to_be_visible()
+    expect(page.get_by_role("link", name="Tickets for everything bad (copy)", exact=True)).to_be_visible()
     keep(page, "walk-5-notifications")
     made = Notification.objects.get(name="Tickets for everything bad")
     assert (made.severities, made.event_types) == (["warning", "error", "critical"], ["backup.failed"])

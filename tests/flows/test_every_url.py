@@ -212,7 +212,9 @@ def browser(scene: Scene, who: str) -> Browser:
     if who not in scene.browsers:
         scene.browsers[who] = caller = Browser(raise_request_exception=True)
         if who != "anonymous":
-            caller.force_login(scene.people[who], backend="allauth.account.auth_backends.AuthenticationBackend")
+            caller.force_login(
+                scene.people[who], backend="allauth.account.auth_backends.AuthenticationBackend"
+            )
     return scene.browsers[who]
 
 

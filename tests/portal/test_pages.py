@@ -68,7 +68,13 @@ def delivered(event: Event, world: make.World, *, status: str = "failed", **fiel
         partner=event.partner,
         client=event.client,
         key=event.condition_key,
-        defaults={"state": "failing", "severity": "error", "since": clock.now(), "wants_ticket": True},
+        defaults={
+            "state": "failing",
+            "severity": "error",
+            "since": clock.now(),
+            "wants_ticket": True,
+            "summary": event.summary,
+        },
     )
     values = {
         "partner": event.partner,
