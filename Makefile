@@ -51,7 +51,7 @@ $(VENV)/.dev: requirements/dev.txt $(VENV)/.base
 
 # ------------------------------------------------------------------------------------------------ using it
 
-run: .venv ## start everything with a demo partner and two pretend PSAs; Ctrl-C stops it
+run: .venv ## start everything with a demo partner and a pretend PSA; Ctrl-C stops it
 	$(MANAGE) demo
 
 # ------------------------------------------------------------------------------------------------ trusting it
