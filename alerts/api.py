@@ -32,7 +32,7 @@ class EventIn(serializers.Serializer[Any]):
     source = serializers.CharField(max_length=100)  # type: ignore[assignment]
     id = serializers.CharField(max_length=200, help_text="Unique per source; a repeat is answered as duplicate.")
     type = serializers.CharField(max_length=100, help_text="For example backup.failed")
-    severity = serializers.ChoiceField(choices=Severity.values)
+    severity = serializers.ChoiceField(choices=Severity.choices)
     action = serializers.ChoiceField(
         choices=["trigger", "resolve"], required=False, help_text="Default: from type and severity."
     )

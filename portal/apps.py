@@ -11,7 +11,7 @@ class PortalConfig(AppConfig):
     def ready(self) -> None:
         from django_q.signals import post_execute_in_worker, pre_execute
 
-        from portal import heartbeat
+        from portal import heartbeat, openapi  # noqa: F401 - registers itself
 
         pre_execute.connect(heartbeat.job_begins, dispatch_uid="job_begins")
         post_execute_in_worker.connect(heartbeat.job_ends, dispatch_uid="job_ends")

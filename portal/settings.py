@@ -254,6 +254,13 @@ SPECTACULAR_SETTINGS = {
     "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
     "SCHEMA_PATH_PREFIX": r"/api/v1",
     "COMPONENT_SPLIT_REQUEST": True,
+    "ENUM_NAME_OVERRIDES": {
+        "SeverityEnum": "integrations.models.eventlog.Severity",
+        "EventActionEnum": "integrations.models.eventlog.EventAction",
+        "DeliveryActionEnum": "integrations.models.eventlog.Action",
+        "DeliveryStatusEnum": "integrations.models.eventlog.Status",
+        "EventStatusEnum": "integrations.models.eventlog.Event.State",
+    },
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
 }

@@ -20,7 +20,6 @@ class Mode(models.TextChoices):
     """What a module may do at the PSA."""
 
     LIVE = "live", "Live"
-    APPROVE = "approve", "Approve"
     OBSERVE = "observe", "Observe"
 
 

@@ -121,6 +121,12 @@ def entry(mapping: Any, key: Any) -> Any:
 
 
 @register.filter
+def words(name: str) -> str:
+    """A field's name for people: `company_id` is “Company id”."""
+    return str(name).replace("_", " ").capitalize()
+
+
+@register.filter
 def as_text(value: Any) -> str:
     """A JSON value as people write it."""
     if value is None or value == "":

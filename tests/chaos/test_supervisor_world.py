@@ -9,7 +9,6 @@ import contextlib
 import json
 import os
 import secrets
-import signal
 import socket
 import subprocess
 import sys
@@ -236,7 +235,8 @@ class World:
         }
         return [process for process in processes(self.mark) if process.pid not in known]
 
-    def is_steady(self) -> bool:
+    def is_whole(self) -> bool:
+        """Every process that should run does (their ids; what they do is another question)."""
         names = ("web", "worker", "sandbox")
         if len(self.leaders("dispatcher")) != self.dispatchers or not all(map(self.leaders, names)):
             return False
@@ -248,7 +248,10 @@ class World:
             *cluster.get("workers", ()),
         ]
         is_complete = len(pids) == 5 and all(pid and psutil.pid_exists(pid) for pid in pids)
-        return is_complete and len(self.leader("web").children()) == 2 and not self.ask("unsettled()")
+        return is_complete and len(self.leader("web").children()) == 2
+
+    def is_steady(self) -> bool:
+        return self.is_whole() and not self.ask("unsettled()")
 
     def wait_until_steady(self, seconds: float = 90) -> None:
         wait_until(self.is_steady, seconds, "a steady world")
@@ -384,8 +387,3 @@ class Postgres:
 
     def stop(self, mode: str = "fast") -> None:
         self.call("pg_ctl", "-D", str(self.data), "-m", mode, "-w", "stop")
-
-
-def signal_all(pids: list[int], number: signal.Signals) -> None:
-    for pid in pids:
-        os.kill(pid, number)
