@@ -56,8 +56,10 @@ def accept(batch: Sequence[Incoming], *, actor: Actor) -> list[Result]:
     """
     for attempt in range(MOST_TRIES):
         try:
-            with transaction.atomic():
-                results = Batch(batch, actor, careful=attempt > 0).store()
+            one_pass = Batch(batch, actor, careful=attempt > 0)
+            one_pass.look()
+            with database.writing():
+                results = one_pass.store()
                 chaos.point("before-accept-commit")
             chaos.point("after-accept-commit")
             return results
@@ -70,21 +72,29 @@ def accept(batch: Sequence[Incoming], *, actor: Actor) -> list[Result]:
 
 
 class Batch:
-    """One pass over a batch inside its transaction. `careful` looks for known ids first; else conflicts show them."""
+    """One pass over a batch. `careful` looks for known ids first; else conflicts show them."""
 
     def __init__(self, batch: Sequence[Incoming], actor: Actor, *, careful: bool) -> None:
         self.batch = batch
         self.actor = actor
         self.careful = careful
         self.scope = scope_of(actor)
+        self.results: dict[int, Result] = {}
+        self.events: dict[int, Event] = {}
+        self.again: dict[int, int] = {}
 
-    def store(self) -> list[Result]:
+    def look(self) -> None:
+        """What can be done before the transaction, because others wait for it: clients, known ids, rows in memory."""
         clients = find_clients([incoming.client for incoming in self.batch], self.actor)
-        results, fresh, again = self.sift()
-        events = {
+        self.results, fresh, self.again = self.sift()
+        self.events = {
             place: event_of(self.batch[place], clients.get(self.batch[place].client), self.scope, self.actor)
             for place in fresh
         }
+
+    def store(self) -> list[Result]:
+        """Everything that follows, inside the transaction."""
+        results, events, again = self.results, self.events, self.again
         assign_accounts([event for event in events.values() if event.client_id])
         judge([event for event in events.values() if event.client_id])
         rows = sorted(events.values(), key=lambda event: (event.source, event.source_id))

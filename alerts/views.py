@@ -35,11 +35,12 @@ SHOWN = ("board", "new_status", "closing_status", "type", "priority", "automatic
 @pages.page
 def dashboard(request: PageRequest) -> HttpResponse:
     rows = partial(pages.rows, request)
+    newest = pages.time_of(request, "received_at")
     steps = overview.steps(request.partner) if request.partner else []
     context = {
         "figures": overview.figures(rows),
         "troubled": overview.troubled_lanes(rows),
-        "events": eventsearch.for_list(rows(Event).order_by("-received_at", "-id"))[:LATEST],
+        "events": eventsearch.for_list(rows(Event).order_by(f"-{newest}", "-pk"))[:LATEST],
         "steps": steps if any(not step.is_done for step in steps) else [],
         "next_step": next((step for step in steps if not step.is_done), None),
     }

@@ -202,7 +202,7 @@ class Dispatcher:
         if room <= 0:
             return False
         try:
-            with transaction.atomic():
+            with database.writing():
                 lane = lanes.locked([(held.pk, held.fence)]).get(held.pk)
                 if lane is None:
                     self.lanes.pop(held.pk)
@@ -278,7 +278,7 @@ class Dispatcher:
         if not finished:
             return
         try:
-            with transaction.atomic():
+            with database.writing():
                 self.write(finished)
                 chaos.point("before-result-commit")
         except OperationalError:

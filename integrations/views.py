@@ -19,6 +19,7 @@ from integrations.models import Choice, CompanyLink, Credentials, Delivery, Even
 from integrations.models.connections import Kind
 from integrations.psa.errors import Misconfigured
 from portal import background, clock, inheritance, pages
+from portal.encryption import DecryptionFailed
 from portal.models import Client, Organization
 from portal.pages import PageRequest
 
@@ -62,7 +63,8 @@ def credentials(request: PageRequest) -> HttpResponse:
 def credentials_of(request: PageRequest, level: str, pk: uuid.UUID) -> HttpResponse:
     """The form of one level, with the health of the connection beside it."""
     place = level_in(request, level, pk)
-    current = Credentials.objects.filter(**connections.level_of(place)).select_related("lane").first()
+    here = Credentials.objects.filter(**connections.level_of(place))
+    current = here.select_related("lane").defer("secret").first()
     if request.method == "POST":
         pages.require_manager(request, place.partner)
         form = CredentialsForm(request.POST, current=current)
@@ -98,7 +100,9 @@ def save(
         return connections.save_credentials(place, form.entered(), by=request.user, current=current)
     except Misconfigured as refusal:
         form.add_refusal(refusal.field, refusal.text, refusal.advice)
-        return None
+    except DecryptionFailed:
+        form.add_refusal("secret", "The stored private key cannot be read any more.", "Type it again.")
+    return None
 
 
 def saved_text(saved: Credentials) -> str:
@@ -150,7 +154,8 @@ def test_it(request: PageRequest, pk: uuid.UUID) -> HttpResponse:
 @pages.page
 def test_progress(request: PageRequest, pk: uuid.UUID) -> HttpResponse:
     """The part of the page that htmx fetches again while a test runs."""
-    return render(request, "integrations/test_report.html", test_context(connection_in(request, pk)))
+    row = connection_in(request, pk)
+    return pages.show(request, "integrations/test_report.html", test_context(row), partner=row.partner)
 
 
 @require_POST
@@ -166,7 +171,7 @@ def reload_options(request: PageRequest, pk: uuid.UUID) -> HttpResponse:
 
 
 def connection_in(request: PageRequest, pk: uuid.UUID) -> Credentials:
-    row = pages.get_row(request, Credentials, pk, "organization", "client", "lane")
+    row = pages.get_row(request, Credentials, pk, "organization", "client", "lane", without=("secret",))
     if row.kind == Kind.NONE:
         raise Http404
     return row
@@ -255,7 +260,7 @@ def event_log(request: PageRequest) -> HttpResponse:
     mine = pages.rows(request, Event)
     found = eventsearch.for_list(eventsearch.search(mine, wanted))
     context = {
-        "page": pages.page_of(request, found, by="received_at", within=mine),
+        "page": pages.page_of(request, found, by=pages.time_of(request, "received_at"), within=mine),
         "form": form,
         "wanted": wanted,
         "has_parked": mine.filter(state=Event.State.PARKED).exists(),
@@ -268,7 +273,9 @@ def event_log(request: PageRequest) -> HttpResponse:
 def parked_events(request: PageRequest) -> HttpResponse:
     """Events whose client nobody knows, with the name they gave."""
     mine = pages.rows(request, Event).filter(state=Event.State.PARKED)
-    page = pages.page_of(request, mine.select_related("partner"), by="received_at", within=mine)
+    page = pages.page_of(
+        request, mine.select_related("partner"), by=pages.time_of(request, "received_at"), within=mine
+    )
     return pages.show(request, "integrations/parked_events.html", {"page": page})
 
 
@@ -297,8 +304,9 @@ def reprocess(request: PageRequest, pk: uuid.UUID) -> HttpResponse:
 def reprocess_selected(request: PageRequest) -> HttpResponse:
     """What hangs on the ticked events, or on all that match the search that was shown."""
     events = pages.changeable(request, pages.rows(request, Event))
-    if "matching" in request.POST:
-        found = eventsearch.search(events, EventSearchForm(request.POST).wanted())
+    wanted = EventSearchForm(request.POST).wanted()
+    if "matching" in request.POST and not wanted.is_empty:
+        found = eventsearch.search(events, wanted)
         count = eventlog.reprocess_many(eventsearch.deliveries_of(found))
         messages.success(
             request, f"{count} deliveries were handed over; they are tried again one after the other."

@@ -212,59 +212,54 @@ class Receipt(ORM):
 
 
 class Acknowledgements:
-    """The worker's sign of life: a small job handed over every few seconds was carried out and acknowledged.
+    """The worker's sign of life: one of the small jobs handed over every few seconds was carried out and acknowledged.
 
-    While it waits, it is enough that others before it were, or that all worker processes have long jobs under way.
+    While they wait, it is enough that jobs before them were, or that all worker processes have long jobs under way.
     The cluster's sentinel, which starts jobs when they are due, must wake as well.
     """
 
     EVERY = 4.0
+    MOST = 4
+    """So many may wait: one can get lost with a process that held it."""
 
     def __init__(self) -> None:
         self.wakes = Wakes()
         self.pid = 0
-        self.row = 0
+        self.rows: list[int] = []
         self.place = 0
         self.asked_at = 0.0
 
     def __call__(self, child: Child) -> bool:
         wakes = self.wakes(children_of(child.pid))
-        try:
-            close_old_connections()
-            if child.pid != self.pid:
-                self.begin(child)
-            return self.is_getting_on() and wakes
-        except DatabaseError:
-            self.row = 0  # whether it was carried out will not be known
-            raise
+        close_old_connections()
+        if child.pid != self.pid:
+            self.begin(child)
+        gets_on = self.gets_on()
+        if len(self.rows) < self.MOST and clock.monotonic() - self.asked_at > self.EVERY:
+            self.hand_over()
+        return gets_on and wakes
 
     def begin(self, child: Child) -> None:
         """A new cluster: jobs that the former one had taken and not begun go back into the queue.
 
         One that was cut while under way waits for django-q2's `retry`: it may be what killed the worker.
         """
+        OrmQ.objects.filter(pk__in=self.rows).delete()
         if child.started_at is not None and not works_elsewhere():
             taken_before = child.started_at + timedelta(seconds=settings.Q_CLUSTER["retry"])
             taken = OrmQ.objects.filter(lock__gt=clock.now(), lock__lt=taken_before)
             taken.exclude(pk__in=cut_jobs()).update(lock=clock.now())
-        self.pid, self.row, self.asked_at = child.pid, 0, 0.0
+        self.pid, self.rows, self.place = child.pid, [], 0
 
-    def is_getting_on(self) -> bool:
-        if not self.row:
-            if clock.monotonic() - self.asked_at > self.EVERY:
-                self.hand_over()
-            return False
-        former, self.place = self.place, self.place_in_queue()
-        if not OrmQ.objects.filter(pk=self.row).exists():
-            self.row = 0
-            return True
-        return self.place < former or jobs_under_way() >= settings.Q_CLUSTER["workers"]
+    def gets_on(self) -> bool:
+        waiting = set(OrmQ.objects.filter(pk__in=self.rows).values_list("pk", flat=True))
+        was_acknowledged = len(waiting) < len(self.rows)
+        self.rows = sorted(waiting)
+        former, self.place = self.place, OrmQ.objects.filter(pk__lt=min(waiting)).count() if waiting else 0
+        return was_acknowledged or self.place < former or jobs_under_way() >= settings.Q_CLUSTER["workers"]
 
     def hand_over(self) -> None:
         receipt = Receipt()
         async_task("portal.jobs.beat", broker=receipt)
-        self.row, self.asked_at = receipt.row, clock.monotonic()
-        self.place = self.place_in_queue()
-
-    def place_in_queue(self) -> int:
-        return OrmQ.objects.filter(pk__lte=self.row).count()
+        self.rows.append(receipt.row)
+        self.asked_at = clock.monotonic()

@@ -96,9 +96,15 @@ def rows(request: PageRequest, model: type[TenantModel]) -> QuerySet[Any]:
     return visible.of(request.partner) if request.partner else visible
 
 
-def get_row(request: PageRequest, model: type[TenantModel], key: uuid.UUID, *related: str) -> Any:
-    """One visible row; not yours looks like not found."""
-    visible = model.objects.visible_to(request.user).select_related("partner", *related)
+def get_row(
+    request: PageRequest,
+    model: type[TenantModel],
+    key: uuid.UUID,
+    *related: str,
+    without: tuple[str, ...] = (),
+) -> Any:
+    """One visible row; not yours looks like not found. Fields in `without` are not read."""
+    visible = model.objects.visible_to(request.user).select_related("partner", *related).defer(*without)
     row = visible.filter(pk=key).first()
     if row is None:
         raise Http404
@@ -173,6 +179,12 @@ def page_of(
     taken = list(found.order_by(f"{sign}{by}", f"{sign}pk")[: PAGE_SIZE + 1])
     shown = taken[:PAGE_SIZE]
     return Page(shown, shown[-1].pk if len(taken) > PAGE_SIZE else None, value is None)
+
+
+def time_of(request: PageRequest, field: str) -> str:
+    """By what a long log is ordered: a partner's by its time, which is indexed with the partner; that of all partners
+    by the id, which grows with time."""
+    return field if request.partner else "pk"
 
 
 def id_in(text: str) -> uuid.UUID | None:

@@ -9,6 +9,7 @@ from django.core.exceptions import PermissionDenied
 from django.db import DatabaseError, connection
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
+from django.templatetags.static import static
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST, require_safe
 
@@ -86,6 +87,11 @@ def client(request: PageRequest, pk: uuid.UUID) -> HttpResponse:
 @require_safe
 def signup_closed(request: HttpRequest) -> HttpResponse:
     return render(request, "portal/account/signup_closed.html")
+
+
+@require_safe
+def favicon(request: HttpRequest) -> HttpResponse:
+    return redirect(static("portal/mark.svg"), permanent=True)
 
 
 # --- Is it up? -------------------------------------------------------------------------------------------------------

@@ -43,6 +43,7 @@ from portal import chaos
 SECONDS_A_KILL = 0.9
 SECONDS_AN_EVENT = 0.05
 SWEEP_EVERY = 4.0
+KILLS_A_STOP = 25
 SHOWN_STORIES = 5
 
 Say = Callable[[str], None]
@@ -55,6 +56,7 @@ class Run:
     folder: Path
     events: int
     kills: int
+    stops: int | None
     seed: int
     say: Say
     web: int = 1
@@ -68,6 +70,7 @@ class Run:
     def __post_init__(self) -> None:
         self.nursery = Nursery(self.folder / "processes.log")
         self.history = self.folder / "client.jsonl"
+        self.stops = self.kills // KILLS_A_STOP if self.stops is None else self.stops
         self.seconds = max(self.kills * SECONDS_A_KILL, self.events * SECONDS_AN_EVENT, 5.0)
 
     def go(self) -> bool:
@@ -157,7 +160,8 @@ class Run:
         client = Kind("client", lambda: Sender(calls, partners, port, self.history).run(), 1)
         self.nursery.fork(client)
         dice = random.Random(f"kills {self.seed}")  # noqa: S311 - not for secrets
-        storm = Storm(self.nursery, kinds, kills=self.kills, seconds=self.seconds, dice=dice)
+        storm = Storm(self.nursery, kinds, dice=dice)
+        storm.plan(kills=self.kills, stops=self.stops or 0, seconds=self.seconds)
         storm.rage(until=lambda: not self.nursery.of(client), report=lambda: self.report(storm))
         for psa in psas:
             self.faults += psa.stop_failing()

@@ -16,23 +16,23 @@ PATIENCE = 4.0
 """Seconds after which one that has not come to its point is killed where it is."""
 RETIRED = "released"
 MOST_PASSES = 3
-STOPS_EVERY = 25
 CHILDHOOD = 0.1
 
 
 class Storm:
-    """`kills` deaths by SIGKILL, evenly over `seconds`, of all kinds and at all points."""
+    """Deaths by SIGKILL of all kinds and at all points, and dispatchers that are held still."""
 
-    def __init__(
-        self, nursery: Nursery, kinds: Sequence[Kind], *, kills: int, seconds: float, dice: random.Random
-    ) -> None:
+    def __init__(self, nursery: Nursery, kinds: Sequence[Kind], *, dice: random.Random) -> None:
         self.nursery = nursery
         self.kinds = kinds
-        self.kills = kills
         self.dice = dice
-        self.moments = sorted(dice.uniform(0, seconds) for _ in range(kills))
-        self.stops = sorted(dice.uniform(0, seconds) for _ in range(kills // STOPS_EVERY))
         self.tried: Counter[str] = Counter()
+
+    def plan(self, *, kills: int, stops: int, seconds: float) -> None:
+        """So many, evenly over the time that begins now."""
+        self.kills = kills
+        self.moments = sorted(self.dice.uniform(0, seconds) for _ in range(kills))
+        self.stops = sorted(self.dice.uniform(0, seconds) for _ in range(stops))
         self.started = time.monotonic()
 
     @property

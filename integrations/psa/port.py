@@ -27,6 +27,9 @@ ChoiceKind = Literal[
     "source",
     "product",
     "agreement",
+    "contact",
+    "category",
+    "solution",
 ]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import datetime
 from decimal import Decimal
 from typing import Literal
 
@@ -30,6 +31,9 @@ class WantedTicket:
     priority_id: str | None = None
     source_id: str | None = None
     contact_id: str | None = None
+    category_id: str | None = None
+    agreement_id: str | None = None
+    due_at: datetime | None = None
     note: str = ""
 
 
@@ -59,3 +63,43 @@ class WantedLines:
     agreement_name: str
     company_id: str
     lines: tuple[WantedLine, ...] = field(default_factory=tuple)
+
+
+@dataclass(frozen=True, kw_only=True)
+class WantedDevice:
+    """Backup statistics of one protected device. `last_backup_at` is aware; `used_gb` is what it takes up."""
+
+    serial_number: str
+    name: str
+    successful_jobs: int = 0
+    failed_jobs: int = 0
+    last_backup_at: datetime | None = None
+    used_gb: Decimal | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class WantedReport:
+    """What the PSA's management report should show of one client for a month.
+
+    `managed_id` is the client's managed ID (`EFS-19652`), `solution` the name of the management solution in the PSA.
+    """
+
+    company_id: str
+    managed_id: str
+    solution: str
+    successful_jobs: int
+    failed_jobs: int
+    servers: int = 0
+    workstations: int = 0
+    devices: tuple[WantedDevice, ...] = field(default_factory=tuple)
+
+
+@dataclass(frozen=True, kw_only=True)
+class WantedProduct:
+    """A product (Autotask: a service) that should exist in the PSA's catalogue. Prices are the PSA administrator's."""
+
+    identifier: str
+    description: str
+    unit: str = "Each"
+    category: str = "Managed Services"
+    unit_price: Decimal | None = None

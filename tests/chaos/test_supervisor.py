@@ -24,6 +24,7 @@ from typing import Any
 import psutil
 import pytest
 
+from portal.supervisor import die_with
 from tests.chaos.test_supervisor_world import (
     BASE,
     MARK,
@@ -367,6 +368,7 @@ class Copy:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
+            preexec_fn=die_with(os.getpid()),  # noqa: PLW1509 - no lock is taken in between
             text=True,
         )
         lines: list[str] = []

@@ -1,6 +1,6 @@
 """A whole product under its supervisor in a temporary place, to be killed piece by piece (asked by test_supervisor).
 
-Holds no tests and never imports pytest: with it the settings would think that they are tested.
+Holds no tests. What it starts ends with the test run, also when that is killed.
 """
 
 from __future__ import annotations
@@ -24,6 +24,8 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+
+from portal.supervisor import die_with
 
 BASE = Path(__file__).resolve().parents[2]
 MARK = "PSAP_TEST_WORLD"
@@ -176,6 +178,7 @@ class World:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
+                preexec_fn=die_with(os.getpid()),  # noqa: PLW1509 - no lock is taken in between
             )
 
     def stop(self) -> None:

@@ -18,6 +18,7 @@ from billing.models import PushItem, PushRun, Service, SynchronizeWindow
 from integrations.models import Delivery, Event
 from portal import clients, clock, heartbeat
 from portal.models import Account, Membership, Role, User
+from portal.rest import CODES
 from tests import make
 
 pytestmark = pytest.mark.django_db
@@ -341,6 +342,11 @@ def test_the_way_in_is_restyled(path, client):
     answer = client.get(f"/accounts/{path}")
     assert answer.status_code == 200
     assert "entrance-card" in answer.content.decode()
+
+
+@pytest.mark.parametrize("code", [*CODES.values(), "internal_error", "id_reused"])
+def test_every_error_code_of_the_api_is_explained(code, client):
+    assert f'id="{code}"' in client.get("/api/docs/errors").content.decode()
 
 
 def test_nobody_signs_up_alone(client):

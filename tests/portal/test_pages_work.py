@@ -123,6 +123,24 @@ def test_a_test_that_nobody_does_is_told(browser, scene):
     )
 
 
+def test_a_verdict_from_before_a_change_is_not_shown(browser, scene):
+    Credentials.objects.update(tested_at=clock.now(), test_passed=None)
+    text = browser.get(credentials_page(scene.world.organization)).content.decode()
+    assert "Changed since the last test" in text
+    assert "Connection failed" not in text
+
+
+def test_a_key_that_cannot_be_read_any_more_is_typed_again(browser, scene, branch):
+    """Somebody copied the encrypted text into another row: worth nothing there, and said so."""
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE integrations_credentials SET secret = %s", ["gAAAAABnot-ours"])
+    page = credentials_page(scene.world.organization)
+    assert browser.get(page).status_code == 200
+    fields = typed(secret="", site_url=scene.world.sandbox.url)
+    assert "cannot be read any more" in browser.post(page, fields).content.decode()
+    assert browser.post(page, typed(site_url=scene.world.sandbox.url)).status_code == 302
+
+
 # --- Partner Notifications -------------------------------------------------------------------------------------------
 
 
@@ -389,6 +407,12 @@ def test_all_that_match_a_search_are_reprocessed(live_world):
     browser = signed_in(make.user(live_world.partner))
     browser.post(reverse("reprocess_selected"), {"matching": "1", "only_errors": "on"})
     assert [Delivery.objects.get(pk=row.pk).status for row in (failed, fine)] == ["waiting", "done"]
+
+
+def test_without_a_search_nothing_matches_all(browser, scene):
+    browser.post(reverse("reprocess_selected"), {"matching": "1"})
+    scene.delivery.refresh_from_db()
+    assert scene.delivery.status == "failed"
 
 
 def test_parked_events_show_the_client_they_named(browser, scene):

@@ -37,6 +37,7 @@ class Command(BaseCommand):
         )
         parser.add_argument("--web", type=int, default=1, help="web processes")
         parser.add_argument("--dispatchers", type=int, default=2)
+        parser.add_argument("--stops", type=int, help="how often a dispatcher is held still (kills / 25)")
         parser.add_argument("--keep", action="store_true", help="keep the database and the logs")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -45,7 +46,7 @@ class Command(BaseCommand):
         signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(1))
         folder = Path(os.environ[STARTED])
         database = OwnDatabase(os.environ[GIVEN], folder)
-        names = ("events", "kills", "seed", "web", "dispatchers")
+        names = ("events", "kills", "stops", "seed", "web", "dispatchers")
         run = Run(folder=folder, say=self.say, **{name: options[name] for name in names})
         is_good = False
         try:
@@ -57,7 +58,7 @@ class Command(BaseCommand):
 
     def start(self, options: dict[str, Any]) -> None:
         """Become a process whose settings are those of the run."""
-        folder = Path(tempfile.mkdtemp(prefix="psap-chaos-"))
+        folder = Path(tempfile.mkdtemp(prefix=f"psap-chaos-{os.getpid()}-"))
         given = "" if options["sqlite"] else options["database"]
         variables = {**environment(folder, OwnDatabase(given, folder).url), GIVEN: given}
         os.chdir(settings.BASE_DIR)
