@@ -126,9 +126,14 @@ def reset(level: Level) -> None:
 
 
 def refuse_misfits(level: Level, values: Mapping[str, Any]) -> None:
-    """Statuses and types belong to a board: they must be of the one in effect."""
-    board = values.get("board") or setup_of(level).inherited["board"].value
+    """Statuses and types belong to a board: they must be of the one in effect, those that are inherited as well."""
+    inherited = setup_of(level).inherited
+    board = values.get("board") or inherited["board"].value
     refusals = {name: text for name in CHOICES if (text := misfit(name, values.get(name), board))}
+    for name in OF_A_BOARD:
+        from_above = inherited[name].value
+        if values.get(name) is None and values.get("board") and misfit(name, from_above, board):
+            refusals[name] = f"The inherited “{from_above}” is not of the board {board}; choose one that is."
     if refusals:
         raise ValidationError(refusals)
 

@@ -275,6 +275,8 @@ class Dispatcher:
             self.in_flight -= 1
             if outcome is not None:
                 finished.append((held, delivery, outcome))
+            elif self.lanes.get(held.pk) is held:
+                self.forget({held.pk})  # not renewed: taken anew, its deliveries are searched for
         if not finished:
             return
         try:

@@ -92,6 +92,7 @@ INSTALLED_APPS = [
     "django.contrib.messages",
     "django.contrib.staticfiles",
     "django.contrib.humanize",
+    "portal",  # before allauth, so that our pages and e-mails replace its own
     "allauth",
     "allauth.account",
     "rest_framework",
@@ -100,7 +101,6 @@ INSTALLED_APPS = [
     "django_filters",
     "django_htmx",
     "django_q",
-    "portal",
     "integrations",
     "billing",
     "alerts",

@@ -33,8 +33,8 @@ SILENCE = 15.0
 """Seconds without a sign of life after which a child is replaced; with stop and start it stays under 30."""
 START_TIME = 20.0
 STOP_TIME = 20.0
-HUNG_STOP_TIME = 3.0
-STEADY = 20.0
+HUNG_STOP_TIME = 2.0
+STEADY = 15.0
 """A child that has lived so long is started again at once; one that ends sooner waits longer each time."""
 PAUSES = (0.5, 10.0)
 PR_SET_PDEATHSIG = 1

@@ -97,3 +97,17 @@ def test_a_paused_dispatcher_sends_and_records_nothing_once_another_has_its_lane
         delivery.outcome,
         delivery.attempts,
     )
+
+
+def test_a_paused_dispatcher_whose_lane_nobody_took_finishes_the_work_itself(
+    world: make.World, paused: Callable[[str], tuple[Dispatcher, Pause]]
+) -> None:
+    dispatcher, pause = paused("before-create")
+    time.sleep(0.5)
+    pause.ended.set()
+    ends_at = time.monotonic() + PATIENCE
+    while Delivery.objects.exclude(status="done").exists() and time.monotonic() < ends_at:
+        dispatcher.turn()
+        time.sleep(0.01)
+    assert Delivery.objects.get().status == "done"
+    assert creates(world) == 1

@@ -9,9 +9,11 @@ import contextlib
 import json
 import os
 import secrets
+import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import urllib.error
@@ -363,15 +365,14 @@ def postgres_programs() -> Path | None:
 class Postgres:
     """A server in a temporary folder that belongs to nobody else, owned by user postgres where we are root."""
 
-    def __init__(self, home: Path, programs: Path) -> None:
-        self.data, self.programs = home / "postgres", programs
+    def __init__(self, programs: Path) -> None:
+        self.home, self.programs = Path(tempfile.mkdtemp(prefix="psap-postgres-")), programs
+        self.data = self.home / "data"
         [self.port] = free_ports(1)
         self.data.mkdir()
         self.who = ["runuser", "-u", "postgres", "--"] if os.getuid() == 0 else []
         if self.who:
-            for folder in (home, *home.parents):  # user postgres must get there
-                if folder.owner() == "root" and str(folder).startswith("/tmp/"):
-                    folder.chmod(folder.stat().st_mode | 0o011)
+            self.home.chmod(0o711)
             subprocess.run(["chown", "postgres", str(self.data)], check=True)
         self.call("initdb", "-D", str(self.data), "-U", "postgres", "-A", "trust", "--no-sync")
 
@@ -381,8 +382,11 @@ class Postgres:
 
     def call(self, program: str, *arguments: str) -> None:
         argv = [*self.who, str(self.programs / program), *arguments]
-        quiet = subprocess.DEVNULL
-        subprocess.run(argv, cwd=self.data, check=True, stdin=quiet, stdout=quiet, stderr=quiet, timeout=90)
+        with (self.home / "postgres.log").open("ab") as log:  # no pipe: the server would keep it open
+            ended = subprocess.run(
+                argv, cwd=self.data, check=False, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+            )
+        assert ended.returncode == 0, (self.home / "postgres.log").read_text()[-2000:]
 
     def start(self) -> None:
         where = f"-p {self.port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={self.data}"
@@ -390,3 +394,8 @@ class Postgres:
 
     def stop(self, mode: str = "fast") -> None:
         self.call("pg_ctl", "-D", str(self.data), "-m", mode, "-w", "stop")
+
+    def end(self) -> None:
+        with contextlib.suppress(AssertionError):  # it may be stopped already
+            self.stop("immediate")
+        shutil.rmtree(self.home)

@@ -260,6 +260,13 @@ def test_a_status_of_another_board_is_refused(browser, scene):
     assert "is not of the board Backup" in text
 
 
+def test_another_board_needs_statuses_of_its_own(browser, scene):
+    board = scene.world.credentials.choices.filter(kind="board").exclude(name="Backup").first()
+    text = browser.post(settings_page(scene), {"board": str(board.pk)}).content.decode()
+    assert f"The inherited “New” is not of the board {board}; choose one that is." in text
+    assert not TicketSettings.objects.filter(client=scene.world.client).exists()
+
+
 def test_reset_goes_back_to_the_organization(browser, scene):
     browser.post(settings_page(scene), {"automatic_closure": "no"})
     browser.post(reverse("client_settings_reset", args=[scene.world.client.pk]))
