@@ -74,7 +74,7 @@ def figures(rows: Rows) -> Figures:
         waiting=count(recent.filter(status__in=[Status.WAITING, Status.RUNNING, Status.UNKNOWN])),
         failed=count(recent.filter(status=Status.FAILED)),
         held=count(recent.filter(status=Status.HELD)),
-        parked=count(rows(Event).filter(state=Event.State.PARKED)),
+        parked=count(rows(Event).filter(client=None, state=Event.State.PARKED)),
     )
 
 

@@ -14,7 +14,7 @@ logger = logging.getLogger(__name__)
 
 
 def take_in_parked() -> None:
-    intake.take_in_parked(Event.objects.filter(state=Event.State.PARKED))
+    intake.take_in_parked(Event.objects.filter(client=None, state=Event.State.PARKED))
 
 
 def sweep() -> None:

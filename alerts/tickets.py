@@ -447,12 +447,18 @@ def sweep(credentials: Credentials) -> int:
         by_ref: dict[str, list[TicketState]] = defaultdict(list)
         for state in found:
             by_ref[state.external_ref].append(state)
-        rows = {row.external_ref: row for row in Ticket.objects.filter(external_ref__in=by_ref)}
-        return sum(put_right(psa, rows.get(ref), states) for ref, states in by_ref.items())
+        ours = Ticket.objects.filter(credentials=credentials, external_ref__in=by_ref)
+        rows = {row.external_ref: row for row in ours}
+        righted = sum(put_right(psa, rows.get(ref), states) for ref, states in by_ref.items())
+    chaos.point("swept")
+    return righted
 
 
 def put_right(psa: Psa, row: Ticket | None, states: Sequence[TicketState]) -> int:
-    """Of all PSA tickets with one key, one is kept and known; returns how many were not."""
+    """Of all PSA tickets with one key, one is kept and known; returns how many were not.
+
+    A row that was closed keeps what it knows: whatever else turns up with its key came too late and is closed.
+    """
     known_id = row.psa_id if row else ""
     own = next((state for state in states if state.id == known_id), None)
     if known_id and own is None:
@@ -498,5 +504,4 @@ def adopt_orphan(row: Ticket, state: TicketState) -> bool:
             newest = Delivery.objects.filter(subject=f"ticket:{row.condition_id}").order_by("-id")[:1]
             eventlog.reprocess(Delivery.objects.filter(pk__in=newest.values("pk")))
             chaos.point("before-adopt")
-    chaos.point("swept")
     return bool(adopted)

@@ -10,7 +10,6 @@ from integrations.models.connections import Kind
 from portal import database, inheritance
 from portal.models import Client
 
-
 _rows_of = database.Prepared(
     lambda partner: Credentials.objects.filter(partner_id=partner).select_related("lane").defer("secret")
 )

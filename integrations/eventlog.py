@@ -40,7 +40,7 @@ def reprocess(deliveries: QuerySet[Delivery]) -> int:
     with transaction.atomic():
         find_lanes(deliveries)
         on_its_way = Delivery.objects.filter(
-            partner_id=OuterRef("partner_id"), subject=OuterRef("subject"), status__in=UNSETTLED
+            subject=OuterRef("subject"), status__in=UNSETTLED
         ).exclude(pk=OuterRef("pk"))
         chosen = list(
             Delivery.objects.filter(pk__in=deliveries.values("pk"), status__in=AT_REST, lane__isnull=False)

@@ -14,7 +14,7 @@ from typing import Any
 from django.conf import settings
 from django.db import transaction
 from django.db.models import Exists, F, OuterRef, Q
-from django.db.models.functions import Now
+from django.db.models.functions import Coalesce, Now
 
 from integrations.models import Delivery, Lane, Status
 from integrations.models.eventlog import IN_FLIGHT
@@ -134,9 +134,10 @@ def claim(lane: Lane, most: int) -> list[Delivery]:
     """
     now = clock.now()
     most = 1 if lane.breaker else most
-    candidates: list[Delivery] = _candidates(
-        lane.pk, now, but=tuple(blocked_actions(lane, now)), most=most * 2
-    )
+    blocked = tuple(blocked_actions(lane, now))
+    candidates: list[Delivery] = [
+        row for status in CLAIMABLE for row in _candidates(lane.pk, status, now, but=blocked, most=most * 2)
+    ]
     first_of_each = {delivery.subject: delivery for delivery in reversed(candidates)}
     chosen = sorted(first_of_each.values(), key=lambda delivery: (delivery.priority, delivery.pk))[:most]
     if chosen:
@@ -150,13 +151,15 @@ def claim(lane: Lane, most: int) -> list[Delivery]:
     return chosen
 
 
-def candidates(lane: uuid.UUID, now: datetime, *, but: tuple[str, ...], most: int) -> Any:
-    """Due deliveries of a lane whose subject is not on its way already, the next ones first."""
+def candidates(lane: uuid.UUID, status: str, now: datetime, *, but: tuple[str, ...], most: int) -> Any:
+    """Due deliveries of a lane whose subject is not on its way already, the next ones first, read in index order."""
     in_flight = Delivery.objects.filter(
-        partner_id=OuterRef("partner_id"), subject=OuterRef("subject"), status__in=IN_FLIGHT
+        subject=OuterRef("subject"), status__in=IN_FLIGHT
     ).exclude(pk=OuterRef("pk"))
-    rows = Delivery.objects.filter(lane=lane, status__in=CLAIMABLE, due_at__lte=now).exclude(action__in=but)
-    return rows.exclude(Exists(in_flight)).order_by("priority", "id").select_related("client")[:most]
+    rows = Delivery.objects.filter(lane=lane, status=status).exclude(action__in=but)
+    # Coalesce keeps the planner from reading by due_at and sorting the whole backlog: `delivery_next` has the order.
+    rows = rows.annotate(due=Coalesce("due_at", "due_at")).filter(due__lte=now).exclude(Exists(in_flight))
+    return rows.order_by("priority", "id").select_related("client")[:most]
 
 
 _candidates = database.Prepared(candidates)

@@ -263,7 +263,7 @@ def event_log(request: PageRequest) -> HttpResponse:
         "page": pages.page_of(request, found, by=pages.time_of(request, "received_at"), within=mine),
         "form": form,
         "wanted": wanted,
-        "has_parked": mine.filter(state=Event.State.PARKED).exists(),
+        "has_parked": mine.filter(client=None, state=Event.State.PARKED).exists(),
     }
     return pages.show(request, "integrations/event_log.html", context)
 
@@ -272,7 +272,7 @@ def event_log(request: PageRequest) -> HttpResponse:
 @pages.page
 def parked_events(request: PageRequest) -> HttpResponse:
     """Events whose client nobody knows, with the name they gave."""
-    mine = pages.rows(request, Event).filter(state=Event.State.PARKED)
+    mine = pages.rows(request, Event).filter(client=None, state=Event.State.PARKED)
     page = pages.page_of(
         request, mine.select_related("partner"), by=pages.time_of(request, "received_at"), within=mine
     )

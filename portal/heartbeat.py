@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from portal.supervisor import Child
 
 logger = logging.getLogger(__name__)
-# django-q2 tells of every job four times, and one comes every few seconds as a sign of life.
-logging.getLogger("django-q").setLevel(logging.WARNING)
 
 
 def beat(kind: str, **detail: Any) -> None:

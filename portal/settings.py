@@ -159,6 +159,9 @@ if ON_SQLITE:
             "PRAGMA temp_store=MEMORY;"
         ),
     }
+else:
+    # A server that hangs instead of refusing must not hold a process for minutes.
+    DATABASES["default"].setdefault("OPTIONS", {}).update({"connect_timeout": 5, "tcp_user_timeout": 20_000})
 if ON_SQLITE and TESTING:
     # A file of its own for each test process: the in-memory database locks whole tables between threads.
     DATABASES["default"]["TEST"] = {"NAME": str(Path(tempfile.gettempdir()) / f"psap-test-{os.getpid()}.sqlite3")}
@@ -319,7 +322,7 @@ RETRY_DELAYS = tuple(
 # After an outcome that is not known: wait, search, wait, search; only two misses allow another create.
 SEARCH_DELAYS = tuple(float(delay) for delay in env.list("SEARCH_DELAYS", default=["5", "30"]))
 BREAKER_PROBES = tuple(
-    float(delay) for delay in env.list("BREAKER_PROBES", default=["30", "60", "120", "300", "600"])
+    float(delay) for delay in env.list("BREAKER_PROBES", default=["15", "30", "60", "120", "300", "600"])
 )
 SYNCHRONIZE_WINDOW = env.float("SYNCHRONIZE_WINDOW", default=12 * 3600.0)
 USAGE_FRESH_DAYS = env.int("USAGE_FRESH_DAYS", default=7)
@@ -345,6 +348,7 @@ LOGGING = {
             "formatter": "json" if env.bool("LOG_JSON", default=not DEBUG) else "plain",
         }
     },
+    "loggers": {"django-q": {"level": "WARNING"}},
     "root": {"handlers": ["console"], "level": LOG_LEVEL},
 }
 

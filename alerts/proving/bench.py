@@ -199,4 +199,6 @@ def table(lines: Sequence[Mapping[str, Any]]) -> str:
         value = "?" if line["value"] is None else f"{line['value']:,.1f} {line['unit']}"
         rows.append((line["name"], value, line["goal"] or "-", words[line["met"]]))
     widths = [max(len(row[column]) for row in rows) for column in range(4)]
-    return "\n".join("  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)) for row in rows)
+    return "\n".join(
+        "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)) for row in rows
+    )

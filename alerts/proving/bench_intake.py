@@ -10,7 +10,7 @@ from alerts.proving import load
 from alerts.proving.bench import Bench, Figure
 from alerts.proving.bench_world import World
 from alerts.proving.load import Sample, Stream, per_second, percentile
-from integrations.models import Delivery, Event
+from integrations.models import Delivery
 
 CONNECTIONS = 8
 BATCH = 100
@@ -59,7 +59,8 @@ def storm(bench: Bench) -> Iterator[Figure]:
     count, known = bench.size.storm, world.psa.creates()
     size = min(BATCH, count // CONNECTIONS)
     requests = [
-        world.post([same(world, start + place, "storm") for place in range(size)]) for start in range(0, count, size)
+        world.post([same(world, start + place, "storm") for place in range(size)])
+        for start in range(0, count, size)
     ]
     samples, detail = measured(bench, requests, CONNECTIONS, size)
     world.wait_for_creates(known + 1, 60)
@@ -84,7 +85,9 @@ def same(world: World, number: int, key: str, place: int = 0) -> dict[str, objec
 def repeats(world: World, count: int, size: int) -> list[bytes]:
     """Reports of one condition a partner, in requests of `size`, the partners in turn."""
     return [
-        world.post([same(world, start + place, "repeat", start // size) for place in range(size)], start // size)
+        world.post(
+            [same(world, start + place, "repeat", start // size) for place in range(size)], start // size
+        )
         for start in range(0, count, size)
     ]
 
@@ -111,7 +114,3 @@ def measured(
 def forget(world: World) -> None:
     """No tickets for what was sent while the dispatcher stood still."""
     Delivery.objects.filter(partner__in=world.partners(), status="waiting").delete()
-
-
-def stored(world: World) -> int:
-    return Event.objects.filter(partner__in=world.partners()).count()

@@ -53,10 +53,17 @@ def work(bench: Bench, world: World, part: int) -> None:
     """Half of the events in batches of few conditions, and some tickets."""
     events = bench.size.memory_events // 2
     requests: list[Any] = [
-        world.post([world.event(f"m{part}-{start + place}", place, condition_key=f"backup:m{place}") for place in range(100)])
+        world.post(
+            [
+                world.event(f"m{part}-{start + place}", place, condition_key=f"backup:m{place}")
+                for place in range(100)
+            ]
+        )
         for start in range(0, events, 100)
     ]
-    singles = [world.post([world.event(f"t{part}-{number}", number)], number) for number in range(events // 100)]
+    singles = [
+        world.post([world.event(f"t{part}-{number}", number)], number) for number in range(events // 100)
+    ]
     streams = [Stream("batches", requests, 2), Stream("tickets", singles, 2)]
     load.run(bench.stack.address, streams)
     world.settle()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -10,10 +11,12 @@ from alerts.proving import load
 from alerts.proving.bench import Bench, Figure
 from alerts.proving.bench_world import World
 from alerts.proving.load import Stream, percentile
-from alerts.proving.stack import Cpu
+from alerts.proving.stack import Cpu, TooLate
 
 PARTS = ("web", "dispatcher", "worker")
 PARTNERS = 8
+LONGEST = 75.0
+"""Seconds after which a ticket that should come within a minute is not waited for any longer."""
 
 
 def costs(before: Cpu, after: Cpu, tickets: int) -> dict[str, Any]:
@@ -37,7 +40,10 @@ def latency_at_ten(bench: Bench) -> Iterator[Figure]:
     world.wait_for_creates(known + count, 60)
     detail = costs(before, bench.stack.cpu(), count)
     latencies = world.latencies(samples)
-    detail |= {"tickets": len(latencies), "http_p50_ms": round(percentile([s.milliseconds for s in samples], 0.5), 1)}
+    detail |= {
+        "tickets": len(latencies),
+        "http_p50_ms": round(percentile([s.milliseconds for s in samples], 0.5), 1),
+    }
     detail["max_ms"] = round(max(latencies), 1)
     world.settle()
     yield Figure("p1_event_to_ticket_p50", percentile(latencies, 0.5), detail)
@@ -138,19 +144,22 @@ def promise(bench: Bench) -> Iterator[Figure]:
     world.psa.fault("status_500", rate=0.0333)
     count = bench.size.promise
     samples = load.run(bench.stack.address, [Stream("promise", world.singles(count), 4, rate=20)])
-    world.settle(300)
+    with contextlib.suppress(TooLate):
+        world.settle(LONGEST)
     latencies = [one / 1000 for one in world.latencies(samples, committed=True)]
+    late = count - len(latencies)
     detail = {
+        "not_within_75s": late,
         "events": count,
         "tickets": len(latencies),
         "within_5s_percent": round(share(latencies, 5.0, count), 2),
         "p50_s": round(percentile(latencies, 0.5), 2),
-        "max_s": round(max(latencies), 1),
         "by_10s": histogram(latencies),
     }
     world.psa.heal()
+    world.give_up()
     yield Figure("p12_within_60s", share(latencies, 60.0, count), detail)
-    yield Figure("p12_p99", percentile(latencies, 0.99), detail)
+    yield Figure("p12_p99", percentile([*latencies, *[LONGEST] * late], 0.99), detail)
 
 
 def share(values: list[float], limit: float, count: int) -> float:
@@ -176,7 +185,9 @@ def calls(bench: Bench) -> Iterator[Figure]:
     for number in range(6):
         send(bench, world, world.event("life", id=f"{world.name}-{number}"))
         world.settle()
-    send(bench, world, world.event("life", id=f"{world.name}-ok", type="backup.succeeded", severity="success"))
+    send(
+        bench, world, world.event("life", id=f"{world.name}-ok", type="backup.succeeded", severity="success")
+    )
     world.settle()
     after = world.psa.call("GET", "counts")
     paths = {

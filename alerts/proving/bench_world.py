@@ -46,7 +46,7 @@ class World:
 
     @classmethod
     def of(cls, stack: Stack, *, partners: int = 1, psa: str = "psa-a", reset: bool = True) -> World:
-        """New partners, connected as their Senior Managers would; their first ticket is open and their lanes are warm."""
+        """New partners, connected as their Senior Managers would; their first ticket is open, their lanes are warm."""
         name = f"r{next(_runs)}x{int(time.time()) % 100_000}"
         pretend = stack.psas[psa]
         if reset:
@@ -86,14 +86,17 @@ class World:
         token = self.senders[place % len(self.senders)].token
         return load.post(self.stack.address, "/api/v1/events", token, body)
 
-    def singles(self, count: int, **more: object) -> list[bytes]:
+    def singles(self, count: int) -> list[bytes]:
         """One event a request, each a condition of its own, the partners in turn."""
-        return [self.post([self.event(number, number, **more)], number) for number in range(count)]
+        return [self.post([self.event(number, number)], number) for number in range(count)]
 
-    def batches(self, count: int, size: int = 100, **more: object) -> list[bytes]:
+    def batches(self, count: int, size: int = 100) -> list[bytes]:
         """`count` events in requests of `size`, each event a condition of its own."""
         return [
-            self.post([self.event(f"{start + number}", start // size, **more) for number in range(size)], start // size)
+            self.post(
+                [self.event(f"{start + number}", start // size) for number in range(size)],
+                start // size,
+            )
             for start in range(0, count, size)
         ]
 
@@ -117,12 +120,18 @@ class World:
 
     def wait_for_creates(self, count: int, seconds: float) -> None:
         wait_until(
-            lambda: self.psa.creates() >= count, seconds, f"{count} tickets", lambda: str(self.state()), pause=0.2
+            lambda: self.psa.creates() >= count,
+            seconds,
+            f"{count} tickets",
+            lambda: str(self.state()),
+            pause=0.2,
         )
 
     def settle(self, seconds: float = 120) -> None:
         """Wait until nothing of these partners is on its way."""
-        wait_until(lambda: not self.pending().exists(), seconds, "settling", lambda: str(self.state()), pause=0.2)
+        wait_until(
+            lambda: not self.pending().exists(), seconds, "settling", lambda: str(self.state()), pause=0.2
+        )
 
     def pending(self) -> Any:
         return Delivery.objects.filter(partner__in=self.partners(), status__in=UNSETTLED)
@@ -140,7 +149,9 @@ class World:
         return [one.partner for one in self.senders]
 
     def state(self) -> Mapping[str, int]:
-        rows = Delivery.objects.filter(partner__in=self.partners()).values_list("status", "reason", "error_text")
+        rows = Delivery.objects.filter(partner__in=self.partners()).values_list(
+            "status", "reason", "error_text"
+        )
         found: dict[str, int] = {}
         for row in rows:
             text = " ".join(filter(None, row))

@@ -21,7 +21,7 @@ from django.core.management import call_command
 from django.db import connections
 
 from alerts.proving import chaos_client, chaos_story, checker
-from alerts.proving.chaos_client import Planned, Sender
+from alerts.proving.chaos_client import Planned, Progress, Sender
 from alerts.proving.chaos_processes import (
     Kind,
     Nursery,
@@ -156,13 +156,13 @@ class Run:
         for place, psa in enumerate(psas):
             psa.start_failing(self.seed * 10 + place)
         calls = chaos_client.calls_of(planned, random.Random(f"calls {self.seed}"))  # noqa: S311
-        port = listener.getsockname()[1]
-        client = Kind("client", lambda: Sender(calls, partners, port, self.history).run(), 1)
+        port, progress = listener.getsockname()[1], Progress()
+        client = Kind("client", lambda: Sender(calls, partners, port, self.history, progress).run(), 1)
         self.nursery.fork(client)
         dice = random.Random(f"kills {self.seed}")  # noqa: S311 - not for secrets
         storm = Storm(self.nursery, kinds, dice=dice)
         storm.plan(kills=self.kills, stops=self.stops or 0, seconds=self.seconds)
-        storm.rage(until=lambda: not self.nursery.of(client), report=lambda: self.report(storm))
+        storm.rage(progress, until=lambda: not self.nursery.of(client), report=lambda: self.report(storm))
         for psa in psas:
             self.faults += psa.stop_failing()
         self.slowed = self.faults.pop("latency", 0)

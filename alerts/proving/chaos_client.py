@@ -8,7 +8,9 @@ from __future__ import annotations
 import heapq
 import http.client
 import json
+import mmap
 import random
+import struct
 import threading
 import time
 from collections import defaultdict
@@ -131,6 +133,22 @@ def calls_of(planned: Iterable[Planned], dice: random.Random) -> list[Call]:
 # --- How it is sent --------------------------------------------------------------------------------------------------
 
 
+class Progress:
+    """Which part of the calls was acknowledged, in memory that the run shares with the client it forks."""
+
+    def __init__(self) -> None:
+        self.memory = mmap.mmap(-1, 8)
+
+    @property
+    def share(self) -> float:
+        share: float = struct.unpack("d", self.memory[:])[0]
+        return share
+
+    @share.setter
+    def share(self, share: float) -> None:
+        self.memory[:] = struct.pack("d", share)
+
+
 class Sender:
     """Sends all calls when they are due, over several connections, until each was acknowledged; keeps the history.
 
@@ -138,13 +156,19 @@ class Sender:
     """
 
     def __init__(
-        self, calls: Sequence[Call], partners: Sequence[ConnectedPartner], port: int, history: Path
+        self,
+        calls: Sequence[Call],
+        partners: Sequence[ConnectedPartner],
+        port: int,
+        history: Path,
+        progress: Progress,
     ) -> None:
         self.calls = list(calls)
         heapq.heapify(self.calls)
-        self.open_calls = len(self.calls)
+        self.all_calls = self.open_calls = len(self.calls)
         self.partners = partners
         self.port = port
+        self.progress = progress
         self.guard = threading.Condition()
         self.history = history.open("a", encoding="utf-8", buffering=1)
         self.started = time.monotonic()
@@ -161,6 +185,7 @@ class Sender:
             if self.send(call):
                 with self.guard:
                     self.open_calls -= 1
+                    self.progress.share = 1 - self.open_calls / self.all_calls
                     self.guard.notify_all()
             else:
                 with self.guard:

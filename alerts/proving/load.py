@@ -7,11 +7,12 @@ It shares its cores with what it measures, so it builds no request and parses no
 from __future__ import annotations
 
 import json
+import math
 import re
 import selectors
 import socket
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 _LENGTH = re.compile(rb"\r\ncontent-length:\s*(\d+)", re.IGNORECASE)
@@ -216,7 +217,7 @@ class _Loop:
 def percentile(values: Sequence[float], share: float) -> float:
     """The value that `share` of all values do not exceed (nearest rank)."""
     ordered = sorted(values)
-    return ordered[min(len(ordered) - 1, max(0, round(share * len(ordered) + 0.5) - 1))]
+    return ordered[max(1, math.ceil(share * len(ordered) - 1e-9)) - 1]
 
 
 def per_second(samples: Sequence[Sample], events_a_request: int = 1) -> float:
@@ -232,8 +233,3 @@ def statuses(samples: Sequence[Sample]) -> Mapping[str, int]:
     for sample in samples:
         found[str(sample.status)] = found.get(str(sample.status), 0) + 1
     return found
-
-
-def chunks(items: Sequence[object], size: int) -> Iterator[Sequence[object]]:
-    for start in range(0, len(items), size):
-        yield items[start : start + size]

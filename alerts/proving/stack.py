@@ -18,6 +18,7 @@ import urllib.request
 from base64 import urlsafe_b64encode
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
@@ -39,6 +40,10 @@ CREATE = re.compile(r"POST .*/service/tickets")
 
 class NotStarted(Exception):
     """A process of the stack did not come up; the text holds the end of its log."""
+
+
+class TooLate(Exception):
+    """What was waited for did not come in time; the text says how things stood."""
 
 
 # --- Around it: environment and database ------------------------------------------------------------------------------
@@ -189,7 +194,7 @@ class Stack:
             self.children[name].start()
         for name in names:
             child = self.children[name]
-            wait_until(lambda child=child: self.is_alive(child), START_SECONDS, f"start of {name}", self.tail(name))
+            wait_until(partial(self.is_alive, child), START_SECONDS, f"start of {name}", self.tail(name))
 
     def is_alive(self, child: Child) -> bool:
         if child.process is not None and child.process.poll() is not None:
@@ -220,13 +225,15 @@ class Stack:
         """Process ids by what they are: the whole tree under each child."""
         trees = descendants()
         return {
-            name: trees(child.pid) for name, child in self.children.items() if child.pid and self.is_running(name)
+            name: trees(child.pid)
+            for name, child in self.children.items()
+            if child.pid and self.is_running(name)
         }
 
     def cpu(self) -> Cpu:
         """CPU seconds that each part has used so far, beside those of PostgreSQL, of us and of the machine."""
         groups = {name: sum(map(cpu_of, pids)) for name, pids in self.members().items()}
-        groups["postgresql"] = sum(cpu_of(pid) for pid in all_pids() if name_of(pid) == "postgres")
+        groups["postgresql"] = sum(cpu_of(pid) for pid in all_pids() if serves_us(pid))
         groups["load"] = cpu_of(os.getpid())
         return Cpu(time.monotonic(), groups, machine_busy())
 
@@ -241,7 +248,7 @@ def wait_until(
     ends_at = time.monotonic() + seconds
     while not is_true():
         if time.monotonic() > ends_at:
-            raise NotStarted(f"{what}: not within {seconds:.0f} s. {why()}")
+            raise TooLate(f"{what}: not within {seconds:.0f} s. {why()}")
         time.sleep(pause)
 
 
@@ -283,8 +290,10 @@ def fields_of(pid: int) -> Sequence[str]:
     return read(pid, "stat").rpartition(")")[2].split()
 
 
-def name_of(pid: int) -> str:
-    return read(pid, "comm").strip()
+def serves_us(pid: int) -> bool:
+    """Whether this is a PostgreSQL process that works for our database (its title says for which)."""
+    name = str(settings.DATABASES["default"]["NAME"])
+    return read(pid, "comm").strip() == "postgres" and f" {name} " in read(pid, "cmdline")
 
 
 def cpu_of(pid: int) -> float:

@@ -73,7 +73,6 @@ class Event(TenantModel):
         indexes = (
             models.Index(fields=["partner", "-received_at", "-id"], name="event_page"),
             models.Index(fields=["client", "-received_at", "-id"], name="event_page_of_client"),
-            models.Index(fields=["client_reference"], condition=Q(state="parked"), name="event_parked"),
         )
 
     def __str__(self) -> str:
@@ -157,13 +156,10 @@ class Delivery(TenantModel):
             ),
         )
         indexes = (
-            models.Index(fields=["lane", "due_at"], condition=Q(status__in=UNSETTLED), name="delivery_due"),
-            models.Index(
-                fields=["lane", "priority", "id"], condition=Q(status__in=UNSETTLED), name="delivery_next"
-            ),
-            models.Index(
-                fields=["partner", "subject"], condition=Q(status__in=UNSETTLED), name="delivery_subject"
-            ),
+            # Not partial: SQLite cannot use a partial index for a condition whose value is a parameter.
+            models.Index(fields=["lane", "status", "due_at"], name="delivery_due"),
+            models.Index(fields=["lane", "status", "priority", "id"], name="delivery_next"),
+            models.Index(fields=["subject", "status"], name="delivery_subject"),
             models.Index(fields=["partner", "-created_at", "-id"], name="delivery_page"),
             models.Index(
                 fields=["partner", "-created_at"], condition=~Q(error_text=""), name="delivery_errors_page"

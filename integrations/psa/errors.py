@@ -57,6 +57,12 @@ class Throttled(PsaError):
         self.retry_after = retry_after
 
 
+class Unsettled(PsaError):
+    """The PSA does not (or not yet) show what was planned against or written: plan again later, from a new read."""
+
+    kind = "unsettled"
+
+
 class SignInRefused(PsaError):
     """The credentials were not accepted: a person must correct them."""
 

@@ -162,3 +162,10 @@ class Exchange:
 
 
 ExchangeLog = Sequence[Exchange]
+
+
+class Budget(Protocol):
+    """Calls that may still be made at a PSA, counted by whoever can: this process, or a row that all share."""
+
+    def take(self, entity: str) -> None:
+        """Before every call. Raises `errors.Throttled` when there is none left for now; nothing is sent then."""

@@ -26,11 +26,18 @@ CONNECTWISE_CLOUD = {
 }
 _CLOUD_API = {api: ui for ui, api in CONNECTWISE_CLOUD.items()}
 
+# Autotask tells at this host which zone an API user lives in; nobody has to know or enter it.
+# Source: Autotask developer help, zone information.
+AUTOTASK_SITE = "https://webservices.autotask.net"
+_AUTOTASK_DOMAIN = "autotask.net"
+
 MAX_SITE = 2_000
 _LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _SEGMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._~-]*")
 # Where the PSA's own pages begin below the place it is installed at.
-_PAGE = re.compile(r"(v\d+_\w+|apis|services|login|support)$|.*\.(aspx|html?|rails)$", re.IGNORECASE)
+_PAGE = re.compile(
+    r"(v\d+_\w+|apis|services|login|support|atservicesrest)$|.*\.(aspx|html?|rails)$", re.IGNORECASE
+)
 _INVISIBLE_LETTERS = "\u115f\u1160\u3164\uffa0"
 
 
@@ -40,6 +47,24 @@ def normalise_site(text: str, *, policy: AddressPolicy) -> str:
     host = _host(parts, policy)
     if host in CONNECTWISE_CLOUD or host in _CLOUD_API:
         return f"https://{CONNECTWISE_CLOUD.get(host, host)}"
+    scheme = _scheme(parts, policy)
+    return f"{scheme}://{_bracketed(host)}{_port(parts, scheme, policy)}{_path(parts)}"
+
+
+def normalise_autotask_site(text: str, *, policy: AddressPolicy) -> str:
+    """Where to ask for the zone. Empty, a zone or a page of Autotask all mean the same; a test network (where the
+    operator allows http) is kept as it was typed."""
+    if not text.strip():
+        return AUTOTASK_SITE
+    parts = _split(_clean(text))
+    host = _host(parts, policy)
+    if host == _AUTOTASK_DOMAIN or host.endswith(f".{_AUTOTASK_DOMAIN}"):
+        return AUTOTASK_SITE
+    if not policy.allow_http:
+        raise _refuse(
+            "Autotask is called at autotask.net only.",
+            "Leave the site empty: the zone is found by the API user's name.",
+        )
     scheme = _scheme(parts, policy)
     return f"{scheme}://{_bracketed(host)}{_port(parts, scheme, policy)}{_path(parts)}"
 

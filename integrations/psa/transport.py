@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import json
 import ssl
+import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from http.client import HTTPException
 from http.cookiejar import DefaultCookiePolicy
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 from urllib.parse import urlsplit
 
 import certifi
@@ -26,11 +27,12 @@ from requests.adapters import HTTPAdapter
 from integrations.psa.addresses import AddressPolicy, Resolver, system_resolver
 from integrations.psa.answers import Answer, Shape, Unusable, parsed, retry_after, unusable_status
 from integrations.psa.errors import Misconfigured, PsaError, Throttled, Unreachable
-from integrations.psa.port import Exchange
+from integrations.psa.port import Budget, Exchange
 from integrations.psa.redaction import Redaction
 from integrations.psa.wire import POOLS, Call, tls_context
 
 Method = Literal["POST", "PATCH", "PUT", "DELETE"]
+Kept = TypeVar("Kept")
 
 DEADLINE = 20.0
 CONNECT_TIMEOUT = 5.0
@@ -73,21 +75,38 @@ class SharedConnection:
     """What the worker threads of one connection share: kept-alive sockets and what was learned about the PSA.
 
     Safe to share between threads (the pool locks, cookies are off, nothing else changes but `facts`, a dict of
-    strings); adapters and `Transport` objects are not: make one of each per thread over one of these.
+    strings, and what `common` keeps); adapters and `Transport` objects are not: make one of each per thread over one
+    of these. `budget` counts calls where a PSA limits them for all programs together.
     """
 
     def __init__(
-        self, policy: AddressPolicy, *, resolver: Resolver = system_resolver, pool_size: int = 16
+        self,
+        policy: AddressPolicy,
+        *,
+        resolver: Resolver = system_resolver,
+        pool_size: int = 16,
+        budget: Budget | None = None,
     ) -> None:
         self.policy = policy
         self.resolver = resolver
+        self.budget = budget
         self.facts: dict[tuple[str, ...], str] = {}
+        self._common: dict[tuple[str, ...], Any] = {}
+        self._lock = threading.Lock()
         self.session = _Session()
         self.session.trust_env = False
         self.session.headers.clear()
         self.session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
         for scheme in ("https://", "http://"):
             self.session.mount(scheme, _Adapter(_tls(policy.ca_bundle), pool_size))
+
+    def common(self, key: tuple[str, ...], make: Callable[[], Kept]) -> Kept:
+        """What an adapter keeps for all threads of this process (locks, caches): made once, by the first who asks."""
+        with self._lock:
+            if key not in self._common:
+                self._common[key] = make()
+            kept: Kept = self._common[key]
+            return kept
 
     def close(self) -> None:
         self.session.close()
@@ -114,18 +133,24 @@ class Transport:
         before_write: Callable[[], None] | None = None,
         on_call: Callable[[Exchange], None] | None = None,
     ) -> None:
-        self.site = _allowed_site(site, shared.policy)
-        self.host = urlsplit(site).hostname or site
         self.shared = shared
+        self.move_to(site)
         self.mask = Redaction(secrets)
         self.reads = 0
         self.writes = 0
         self.before_write = before_write
         self.on_call = on_call
+        # Statuses besides 400 to 499 whose body is the PSA's own word: they too come back as an `Answer`.
+        self.speaking: Collection[int] = ()
         self._headers = {"User-Agent": "PSA-Portal", "Accept-Encoding": "gzip", **(headers or {})}
         self._deadline = deadline
         self._connect_timeout = connect_timeout
         self._max_body = max_body
+
+    def move_to(self, site: str) -> None:
+        """Call this site from now on (a PSA may name the host that an account lives at)."""
+        self.site = _allowed_site(site, self.shared.policy)
+        self.host = urlsplit(site).hostname or site
 
     def read(
         self,
@@ -134,15 +159,18 @@ class Transport:
         params: Mapping[str, str | int] | None = None,
         headers: Mapping[str, str] | None = None,
         shape: Shape = "object",
+        body: Any = None,
     ) -> Answer:
-        """GET. A connection that cannot be made is tried again at once, twice; nothing else is."""
+        """GET, or a POST that only asks when there is a `body`. A connection that cannot be made is tried again at
+        once, twice; nothing else is."""
         self.reads += 1
-        request = self._prepared("GET", path, None, params, headers)
+        data = None if body is None else json.dumps(body).encode()
+        request = self._prepared("GET" if data is None else "POST", path, data, params, headers)
         ends_at = time.monotonic() + self._deadline
         for attempt in range(1, CONNECT_TRIES + 1):
             call = self._call(ends_at)
             try:
-                return self._logged(request, call, shape, "")
+                return self._logged(request, call, shape, "", is_write=False)
             except Unreachable:
                 if call.is_sent or attempt == CONNECT_TRIES or time.monotonic() >= ends_at:
                     raise
@@ -163,7 +191,7 @@ class Transport:
         data = json.dumps(body).encode()
         request = self._prepared(method, path, data, None, headers)
         call = self._call(time.monotonic() + self._deadline, self.before_write)
-        return self._logged(request, call, shape, identified_by)
+        return self._logged(request, call, shape, identified_by, is_write=True)
 
     def _prepared(
         self,
@@ -193,14 +221,20 @@ class Transport:
         )
 
     def _logged(
-        self, request: requests.PreparedRequest, call: Call, shape: Shape, identified_by: str
+        self,
+        request: requests.PreparedRequest,
+        call: Call,
+        shape: Shape,
+        identified_by: str,
+        *,
+        is_write: bool,
     ) -> Answer:
         """One attempt; `on_call` hears of it whatever comes."""
         started = time.monotonic()
         seen = _Seen()
         error = ""
         try:
-            return self._attempt(request, call, seen, shape, identified_by)
+            return self._attempt(request, call, seen, shape, identified_by, is_write=is_write)
         except PsaError as failure:
             error = str(failure)
             raise
@@ -218,8 +252,9 @@ class Transport:
         seen: _Seen,
         shape: Shape,
         identified_by: str,
+        *,
+        is_write: bool,
     ) -> Answer:
-        is_write = request.method != "GET"
         with call:
             try:
                 self._receive(request, call, seen)
@@ -268,6 +303,8 @@ class Transport:
         return Unreachable(f"{text}.", outcome_unknown=is_write and call.is_sent, advice=_LATER)
 
     def _judged(self, seen: _Seen, is_write: bool, shape: Shape, identified_by: str) -> Answer:
+        if seen.status in self.speaking:
+            return Answer(status=seen.status, headers=seen.headers, text=self._kept(seen.body))
         if seen.status == 429:
             raise Throttled(
                 f"{self.host} asks us to slow down.", retry_after=retry_after(seen.headers), status=429

@@ -128,3 +128,13 @@ def test_a_twin_of_a_closed_ticket_is_closed_too(world: make.World, drain: Calla
     assert open_at_psa(world) == [twin]
     assert tickets.sweep(world.credentials) == 1
     assert open_at_psa(world) == []
+
+
+def test_the_sweep_gives_nobody_elses_ticket_row_away(world: make.World, drain: Callable[..., None]) -> None:
+    """Whoever owns a PSA may write any key into its tickets."""
+    send(world, "backup.failed")
+    drain()
+    other = make.connect(make.clients.top_level(make.partner("Southwind MSP")), world.sandbox)
+    Ticket.objects.update(credentials=other, psa_id="", number="")
+    assert tickets.sweep(world.credentials) == 0
+    assert Ticket.objects.get().psa_id == ""

@@ -106,6 +106,8 @@ def test_a_paused_dispatcher_whose_lane_nobody_took_finishes_the_work_itself(
     time.sleep(0.5)
     pause.ended.set()
     ends_at = time.monotonic() + PATIENCE
+    while dispatcher.results.empty() and time.monotonic() < ends_at:
+        time.sleep(0.01)
     while Delivery.objects.exclude(status="done").exists() and time.monotonic() < ends_at:
         dispatcher.turn()
         time.sleep(0.01)

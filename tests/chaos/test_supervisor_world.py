@@ -67,6 +67,15 @@ def cluster(pid):
 def under_way():
     return [row.detail["pid"] for row in Heartbeat.objects.filter(name__startswith="job:", detail__running=True)]
 
+def busy_with(function):
+    rows = [row.pk for row in OrmQ.objects.all() if row.func() == function]
+    running = Heartbeat.objects.filter(name__startswith="job:", detail__running=True, detail__row__in=rows)
+    return [row.detail["pid"] for row in running]
+
+def beating(pids):
+    "Whether all these dispatchers have given a sign of life."
+    return Heartbeat.objects.filter(name__startswith="dispatcher:", detail__pid__in=pids).count() == len(pids)
+
 def jobs_left():
     return [row.func() for row in OrmQ.objects.all() if row.func() != "portal.jobs.beat"]
 
@@ -241,9 +250,11 @@ class World:
         return [process for process in processes(self.mark) if process.pid not in known]
 
     def is_whole(self) -> bool:
-        """Every process that should run does (their ids; what they do is another question)."""
-        names = ("web", "worker", "sandbox")
-        if len(self.leaders("dispatcher")) != self.dispatchers or not all(map(self.leaders, names)):
+        """Every process that should run does, as far as that can be seen from outside."""
+        dispatchers = [leader.pid for leader in self.leaders("dispatcher")]
+        if len(dispatchers) != self.dispatchers or not all(map(self.leaders, ("web", "worker", "sandbox"))):
+            return False
+        if not self.ask(f"beating({dispatchers})"):
             return False
         cluster = self.cluster()
         pids = [

@@ -39,9 +39,15 @@ class Command(BaseCommand):
     requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--smoke", action="store_true", help="a little of everything; says nothing about speed")
-        parser.add_argument("--full", action="store_true", help="P7, P11 and P12 at full length (about 20 minutes more)")
-        parser.add_argument("--only", nargs="+", default=[], metavar="NAME", help=f"some of {', '.join(MEASUREMENTS)}")
+        parser.add_argument(
+            "--smoke", action="store_true", help="a little of everything; says nothing about speed"
+        )
+        parser.add_argument(
+            "--full", action="store_true", help="P7, P11 and P12 at full length (about 20 minutes more)"
+        )
+        parser.add_argument(
+            "--only", nargs="+", default=[], metavar="NAME", help=f"some of {', '.join(MEASUREMENTS)}"
+        )
         parser.add_argument("--repetitions", type=int, default=3, help="medians of so many measurements (3)")
         parser.add_argument("--keep", action="store_true", help="keep the temporary folder with the logs")
 

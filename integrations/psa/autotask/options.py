@@ -1,0 +1,216 @@
+"""What pickers may offer: companies, queues, statuses, services, contracts (asked when choices are reloaded).
+
+What is a picklist in Autotask costs one call for all of them; the rest is one row in `LISTS`. Statuses and issue types
+belong to no queue, so they are the same within each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+from integrations.psa.autotask import filters
+from integrations.psa.autotask.filters import Condition
+from integrations.psa.autotask.metadata import FRESH, Metadata, Value
+from integrations.psa.autotask.rest import Rest, Row, id_of, number, text_of
+from integrations.psa.port import ChoiceKind, Option
+
+COMPLETE = "5"  # a system status: the one that closes a ticket, in every database (seen)
+RECURRING_SERVICE = "7"
+ACTIVE_CONTRACT = "1"
+ENDED_CONTRACTS = timedelta(days=366)  # older ones are not even shown as hidden
+
+# Kinds that are picklists of a ticket, and the field they belong to.
+PICKLISTS: Mapping[ChoiceKind, str] = {
+    "board": "queueID",
+    "status": "status",
+    "type": "issueType",
+    "subtype": "subIssueType",
+    "item": "ticketType",
+    "priority": "priority",
+    "source": "source",
+    "category": "ticketCategory",
+}
+_PER_BOARD = ("status", "type", "subtype", "item")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Listing:
+    entity: str
+    fields: tuple[str, ...]
+    name: Callable[[Row], str]
+    data: Callable[[Row], Mapping[str, Any]]
+    conditions: tuple[Condition, ...] = ()
+    is_offered: Callable[[Row], bool] = lambda row: row.get("isActive") not in (False, 0)
+
+
+def _company_data(row: Row) -> dict[str, Any]:
+    return {"identifier": text_of(row, "companyNumber"), "status": "", "territory": ""}
+
+
+def _product_data(row: Row) -> dict[str, Any]:
+    return {
+        "identifier": text_of(row, "sku") or text_of(row, "name"),
+        "description": text_of(row, "description"),
+        "uom": "",
+        "product_class": "",
+        "xref": text_of(row, "externalID"),
+    }
+
+
+def _contact_name(row: Row) -> str:
+    return f"{text_of(row, 'firstName')} {text_of(row, 'lastName')}".strip()
+
+
+LISTS: Mapping[ChoiceKind, Listing] = {
+    "company": Listing(
+        entity="Companies",
+        fields=("id", "companyName", "companyNumber", "isActive"),
+        conditions=(filters.equals("isActive", True),),
+        name=lambda row: text_of(row, "companyName"),
+        data=_company_data,
+    ),
+    "product": Listing(
+        entity="Services",
+        fields=("id", "name", "description", "sku", "externalID", "isActive"),
+        conditions=(filters.equals("isActive", True),),
+        name=lambda row: text_of(row, "name"),
+        data=_product_data,
+    ),
+    "contact": Listing(
+        entity="Contacts",
+        fields=("id", "firstName", "lastName", "emailAddress", "companyID", "isActive"),
+        conditions=(filters.equals("isActive", 1),),  # a number here, unlike elsewhere (documented)
+        name=_contact_name,
+        data=lambda row: {"company_id": id_of(row, "companyID"), "email": text_of(row, "emailAddress")},
+    ),
+}
+CONTRACT_FIELDS = (
+    "id",
+    "contractName",
+    "contractNumber",
+    "companyID",
+    "contractType",
+    "status",
+    "startDate",
+    "endDate",
+    "isDefaultContract",
+)
+
+
+class Options:
+    def __init__(self, rest: Rest, metadata: Metadata) -> None:
+        self._rest = rest
+        self._metadata = metadata
+
+    def companies(self, like: str) -> list[Option]:
+        """Those whose name or number contains the text, in any case; all without one."""
+        text = like.strip()
+        if not text:
+            return self.choices("company", "")
+        named = filters.either(filters.contains("companyName", text), filters.contains("companyNumber", text))
+        return [option for option in self._listed("company", named) if _mentions(option, text)]
+
+    def choices(self, kind: ChoiceKind, within: str) -> list[Option]:
+        if kind in PICKLISTS:
+            values = self._metadata.picklist("Tickets", PICKLISTS[kind], max_age=FRESH)
+            belongs_to = within if kind in _PER_BOARD else ""
+            return [_of_picklist(kind, value, belongs_to) for value in values]
+        if kind == "agreement":
+            return self._contracts(within)
+        if kind == "contact" and within:
+            return self._listed(kind, filters.equals("companyID", number(within, "company")), within=within)
+        return self._listed(kind) if kind in LISTS else []
+
+    def _listed(self, kind: ChoiceKind, *more: Condition, within: str = "") -> list[Option]:
+        listing = LISTS[kind]
+        rows = self._rest.all(listing.entity, *listing.conditions, *more, fields=listing.fields)
+        return [
+            Option(
+                kind=kind,
+                id=text_of(row, "id"),
+                name=listing.name(row),
+                within=within or (str(listing.data(row).get("company_id") or "") if kind == "contact" else ""),
+                data=listing.data(row),
+            )
+            for row in rows
+            if listing.is_offered(row)
+        ]
+
+    def _contracts(self, within: str) -> list[Option]:
+        """Those that cannot be billed on are told with the reason, so that a page can show why they are hidden."""
+        today = datetime.now(UTC).date()
+        conditions = [filters.since("endDate", today - ENDED_CONTRACTS)]
+        if within:
+            conditions.append(filters.equals("companyID", number(within, "company")))
+        rows = self._rest.all("Contracts", *conditions, fields=CONTRACT_FIELDS)
+        names = self.contract_types()
+        return [_contract(row, names, today) for row in rows if not within or id_of(row, "companyID") == within]
+
+    def contract_types(self) -> Mapping[str, str]:
+        values = self._metadata.picklist("Contracts", "contractType")
+        return {value.id: value.label for value in values}
+
+
+def _of_picklist(kind: ChoiceKind, value: Value, within: str) -> Option:
+    data: dict[str, Any] = {"default": value.is_default}
+    if kind == "status":
+        data["closed"] = value.id == COMPLETE
+    if kind == "subtype":
+        data["type_ids"] = [value.parent] if value.parent else []
+    return Option(kind=kind, id=value.id, name=value.label, within=within, data=data)
+
+
+def _contract(row: Row, types: Mapping[str, str], today: date) -> Option:
+    problem = contract_problem(row, types, today)
+    company = id_of(row, "companyID")
+    kind = id_of(row, "contractType") or ""
+    data = {
+        "company_id": company,
+        "type": types.get(kind, kind),
+        "type_id": kind,
+        "cancelled": problem is not None and problem[0] == "contract_inactive",
+        "recurring": problem is None,
+        "reason": problem[1] if problem else "",
+        "ends_on": text_of(row, "endDate")[:10],
+        "default": row.get("isDefaultContract") is True,
+        "identifier": text_of(row, "contractNumber"),
+    }
+    return Option(kind="agreement", id=text_of(row, "id"), name=text_of(row, "contractName"), within=company or "", data=data)
+
+
+def contract_problem(row: Row, types: Mapping[str, str], on: date) -> tuple[str, str] | None:
+    """Why usage cannot be billed on this contract on that day: a stable code and a sentence, or None.
+
+    Autotask goes on billing an inactive contract, and it is not told whether it refuses changes of one: so we look.
+    """
+    kind, status = id_of(row, "contractType"), id_of(row, "status")
+    recurring = {key for key, label in types.items() if label.strip().lower() == "recurring service"}
+    if kind not in (recurring or {RECURRING_SERVICE}):
+        return "contract_not_recurring", f"Its type is {types.get(kind or '', kind)}, not Recurring Service."
+    if status != ACTIVE_CONTRACT:
+        return "contract_inactive", "The contract is not active."
+    starts, ends = day_of(row, "startDate"), day_of(row, "endDate")
+    if starts and on < starts:
+        return "contract_out_of_range", f"The contract begins on {starts}."
+    if ends and on > ends:
+        return "contract_out_of_range", f"The contract ended on {ends}."
+    return None
+
+
+def day_of(row: Row, name: str) -> date | None:
+    """A date-only field: cut, never shifted to another zone (documented)."""
+    try:
+        return date.fromisoformat(text_of(row, name)[:10])
+    except ValueError:
+        return None
+
+
+def _mentions(option: Option, text: str) -> bool:
+    wanted = text.casefold()
+    return wanted in option.name.casefold() or wanted in str(option.data["identifier"]).casefold()
+
+
+__all__: Sequence[str] = ["COMPLETE", "Options", "contract_problem", "day_of"]

@@ -1,0 +1,430 @@
+"""Tickets of Autotask: how they look, what to write to open and close one, what proves that it was taken.
+
+A create answers nothing but the id, and a PATCH not even what came of it: the number is learned when the ticket is
+read for closing, and a close is read back. Facts and their sources: docs/psa/autotask.md, "Tickets".
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from integrations.psa.autotask import filters
+from integrations.psa.autotask.metadata import FRESH, Field, Fields, Metadata
+from integrations.psa.autotask.options import COMPLETE
+from integrations.psa.autotask.refusals import LABELS, SETTINGS, choose_again, required_advice
+from integrations.psa.autotask.rest import Rest, Row, id_of, moment, number, text_of
+from integrations.psa.errors import Misconfigured, NotPermitted, PsaError, Rejected
+from integrations.psa.plan import Finding, Plan, PlanItem, Request
+from integrations.psa.port import TicketState
+from integrations.psa.wanted import WantedTicket
+
+SUMMARY_LENGTH = 255
+DESCRIPTION_LENGTH = 8_000
+EXTERNAL_REF_LENGTH = 50
+NOTE_TITLE_LENGTH = 250
+NOTE_LENGTH = 32_000
+DUE_WITHIN = timedelta(days=1)
+NEW = "1"  # like Complete a system status
+INTERNAL = "2"  # who may read a note; 1 turned out to reach customers in one database (seen)
+PAUSE = 1.5  # a workflow rule takes that long to put a status back (seen)
+FIELDS = (
+    "id",
+    "ticketNumber",
+    "title",
+    "externalID",
+    "status",
+    "queueID",
+    "companyID",
+    "createDate",
+    "lastActivityResourceID",
+)
+# A ticket's field of Autotask, and the field of our wish that fills it.
+SETTINGS_SENT = {
+    "queueID": "board_id",
+    "status": "status_id",
+    "issueType": "type_id",
+    "subIssueType": "subtype_id",
+    "ticketType": "item_id",
+    "priority": "priority_id",
+    "source": "source_id",
+    "ticketCategory": "category_id",
+    "contactID": "contact_id",
+    "contractID": "agreement_id",
+}
+# What a category may fill in by itself: the ticket's field, and its name among the defaults of a category.
+CATEGORY_DEFAULTS = {
+    "queueid": "queueID",
+    "status": "status",
+    "priority": "priority",
+    "issuetype": "issueTypeID",
+    "subissuetype": "subIssueTypeID",
+    "source": "sourceID",
+    "tickettype": "ticketTypeID",
+    "billingcodeid": "workTypeID",
+    "servicelevelagreementid": "serviceLevelAgreementID",
+    "estimatedhours": "estimatedHours",
+    "description": "description",
+    "title": "title",
+    "resolution": "resolution",
+    "purchaseordernumber": "purchaseOrderNumber",
+    "organizationallevelassociationid": "organizationalLevelAssociationID",
+}
+_MERGED = re.compile(r"\bmerged\b|\babsorbed\b", re.IGNORECASE)
+_TICKET_NUMBER = re.compile(r"\bT\d{8}\.\d{4,}\b")
+CLOSING_ADVICE = (
+    "Only the status Complete closes a ticket of Autotask. Choose it as closing status here; if it was put back, look at"
+    " Admin > Automation > Workflow Rules for a rule of this queue that changes the status."
+)
+
+
+def ticket_url(web_url: str, ticket_id: str) -> str:
+    """Opens the ticket in a browser (seen; the documented ExecuteCommand page leads to the same)."""
+    return f"{web_url}/Mvc/ServiceDesk/TicketDetail.mvc?ticketId={ticket_id}" if web_url else ""
+
+
+class Tickets:
+    def __init__(self, rest: Rest, metadata: Metadata, pause: Callable[[float], None] = time.sleep) -> None:
+        self._rest = rest
+        self._metadata = metadata
+        self._pause = pause
+
+    # --- Reading ------------------------------------------------------------------------------------------------
+
+    def one(self, ticket_id: str) -> TicketState:
+        """One read; two more when it is closed, to learn whether it was merged into another."""
+        row = self._rest.get("Tickets", ticket_id)
+        return self._state(row, self._merged_into(row))
+
+    def with_ref(self, external_ref: str) -> list[TicketState]:
+        found = self._search(filters.equals("externalID", external_ref))
+        return [ticket for ticket in found if ticket.external_ref == external_ref]
+
+    def recent(self, ref_prefix: str, since: datetime) -> list[TicketState]:
+        found = self._search(filters.since("createDate", since), filters.starts_with("externalID", ref_prefix))
+        ours = [ticket for ticket in found if ticket.external_ref.startswith(ref_prefix)]
+        return [ticket for ticket in ours if ticket.entered_at is None or ticket.entered_at >= since]
+
+    def _search(self, *conditions: filters.Condition) -> list[TicketState]:
+        rows = self._rest.all("Tickets", *conditions, fields=FIELDS)
+        tickets = [self._state(row) for row in rows]
+        return sorted(tickets, key=lambda ticket: (len(ticket.id), ticket.id))
+
+    def _state(self, row: Row, merged_into: str | None = None) -> TicketState:
+        ticket_id = text_of(row, "id")
+        return TicketState(
+            id=ticket_id,
+            number=text_of(row, "ticketNumber"),
+            url=ticket_url(self._rest.zone().web_url, ticket_id),
+            external_ref=text_of(row, "externalID"),
+            summary=text_of(row, "title"),
+            is_closed=id_of(row, "status") == COMPLETE,
+            board_id=id_of(row, "queueID"),
+            status_id=id_of(row, "status"),
+            company_id=id_of(row, "companyID"),
+            updated_by=text_of(row, "lastActivityResourceID"),
+            entered_at=moment(text_of(row, "createDate")),
+            merged_into=merged_into,
+        )
+
+    def _merged_into(self, row: Row) -> str | None:
+        """A merge completes the ticket and leaves a system note with the number of the other one; no field tells."""
+        if id_of(row, "status") != COMPLETE:
+            return None
+        own = text_of(row, "ticketNumber")
+        notes = self._rest.all(
+            "TicketNotes",
+            filters.equals("ticketID", number(text_of(row, "id"))),
+            fields=("id", "ticketID", "title", "description"),
+        )
+        for note in sorted(notes, key=lambda note: number(text_of(note, "id")), reverse=True):
+            if other := _merge_target(note, own):
+                return self._with_number(other)
+        return None
+
+    def _with_number(self, ticket_number: str) -> str | None:
+        rows = self._rest.first("Tickets", filters.equals("ticketNumber", ticket_number), fields=("id", "ticketNumber"))
+        return next((text_of(row, "id") for row in rows if text_of(row, "ticketNumber") == ticket_number), None)
+
+    # --- Planning -----------------------------------------------------------------------------------------------
+
+    def plan(self, wanted: WantedTicket, now: datetime | None = None) -> Plan:
+        if wanted.state == "closed":
+            return self._plan_close(wanted)
+        if wanted.known_id is None:
+            return Plan(subject=wanted.external_ref, items=(self._create_item(wanted, now or datetime.now(UTC)),))
+        notes = (self._note_item(wanted.known_id, wanted.note),) if wanted.note else ()
+        return Plan(subject=wanted.external_ref, items=notes, unchanged=() if notes else ("ticket",))
+
+    def _plan_close(self, wanted: WantedTicket) -> Plan:
+        if wanted.known_id is None:
+            return Plan(subject=wanted.external_ref, unchanged=("ticket",))
+        row = self._rest.get("Tickets", wanted.known_id)
+        ticket = self._state(row, self._merged_into(row))
+        if ticket.merged_into:
+            return self._plan_merged(wanted, ticket)
+        if ticket.is_closed:
+            return Plan(subject=wanted.external_ref, unchanged=("ticket",), found=found(ticket))
+        items = [_close_item(wanted, ticket, has_resolution=bool(text_of(row, "resolution")))]
+        if wanted.note:
+            items.append(self._note_item(ticket.id, wanted.note))
+        return Plan(subject=wanted.external_ref, items=tuple(items), found=found(ticket))
+
+    def _plan_merged(self, wanted: WantedTicket, ticket: TicketState) -> Plan:
+        """The other ticket may hold other people's problems too: it gets a note, and a person closes it."""
+        other = ticket.merged_into or ""
+        text = wanted.note or f"The problem of ticket {ticket.number}, which was merged into this one, is over."
+        return Plan(
+            subject=wanted.external_ref,
+            items=(self._note_item(other, text),),
+            findings=(
+                Finding(
+                    key="ticket",
+                    code="merged",
+                    text=f"Ticket {ticket.number} was merged into another one, which gets a note and stays open.",
+                ),
+            ),
+            found=found(ticket),
+        )
+
+    def _note_item(self, ticket_id: str, text: str) -> PlanItem:
+        kind = self._note_kind()
+        return PlanItem(
+            key="note",
+            action="note",
+            record="ticket",
+            record_id=ticket_id,
+            before={},
+            after={"text": text},
+            reason="The ticket is told what happened.",
+            request=Request(
+                method="POST",
+                path=f"/Tickets/{number(ticket_id)}/Notes",
+                body={
+                    "title": cut_summary(text, NOTE_TITLE_LENGTH),
+                    "description": text[:NOTE_LENGTH],
+                    "noteType": number(kind),
+                    "publish": number(INTERNAL),
+                },
+            ),
+        )
+
+    def _note_kind(self) -> str:
+        """"Task Notes" where there is one; system kinds such as those of workflow rules are not for us."""
+        try:
+            field = self._metadata.fields("TicketNotes").get("notetype")
+        except (NotPermitted, Rejected):
+            field = None
+        chosen = (field.labelled("Task Notes", "Task Detail", "Task Summary") or field.default()) if field else None
+        return chosen.id if chosen else "1"
+
+    # --- Opening ------------------------------------------------------------------------------------------------
+
+    def _create_item(self, wanted: WantedTicket, now: datetime) -> PlanItem:
+        """Our key travels with the create itself, so that a create with an unknown outcome can be found again."""
+        body = self._create_body(wanted, now)
+        return PlanItem(
+            key="create",
+            action="create",
+            record="ticket",
+            record_id=None,
+            before={},
+            after={"summary": body["title"], "is_closed": body["status"] == number(COMPLETE), **_wanted_ids(wanted)},
+            reason="The problem has no ticket yet.",
+            request=Request(method="POST", path="/Tickets", body=body),
+        )
+
+    def _create_body(self, wanted: WantedTicket, now: datetime) -> dict[str, Any]:
+        if len(wanted.external_ref) > EXTERNAL_REF_LENGTH:
+            raise Misconfigured(
+                f"Our key {wanted.external_ref} is longer than the {EXTERNAL_REF_LENGTH} characters Autotask keeps.",
+                field="installation",
+                advice="The operator has to give this installation a shorter name.",
+            )
+        body: dict[str, Any] = {
+            "companyID": number(wanted.company_id, "company"),
+            "title": cut_summary(wanted.summary),
+            "description": (wanted.description or wanted.summary)[:DESCRIPTION_LENGTH],
+            "externalID": wanted.external_ref,
+            "dueDateTime": f"{(wanted.due_at or now + DUE_WITHIN).astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}",
+        }
+        for name, ours in SETTINGS_SENT.items():
+            if value := getattr(wanted, ours):
+                body[name] = number(value, SETTINGS.get(name.lower(), name))
+        return self._completed(body)
+
+    def _completed(self, body: dict[str, Any]) -> dict[str, Any]:
+        """With what Autotask needs besides our settings, or refused before anything is written."""
+        try:
+            fields = self._metadata.fields("Tickets")
+            if _unknown_values(body, fields):
+                fields = self._metadata.fields("Tickets", max_age=FRESH)
+        except NotPermitted:
+            return {**body, "status": body.get("status", number(NEW))}
+        _fill_in(body, fields)
+        defaults = self._category_defaults(body.get("ticketCategory"))
+        if "status" not in defaults:
+            body.setdefault("status", number(NEW))
+        _require_known_values(body, fields)
+        _require_everything(body, fields, defaults)
+        body.setdefault("status", number(defaults.get("status", NEW)))
+        return body
+
+    def _category_defaults(self, category: int | None) -> Mapping[str, str]:
+        """What the category fills in by itself, by lower-case name of the ticket's field. Kept like metadata."""
+        if category is None:
+            return {}
+        try:
+            fields = self._metadata.category_defaults(category)
+        except (NotPermitted, Rejected):
+            return {}
+        return {ours: fields[theirs] for ours, theirs in CATEGORY_DEFAULTS.items() if fields.get(theirs)}
+
+    # --- What was written ---------------------------------------------------------------------------------------
+
+    def created(self, record_id: str) -> dict[str, Any]:
+        """All that a create tells; the number comes with the first read (`found` of the closing plan)."""
+        url = ticket_url(self._rest.zone().web_url, record_id)
+        return {"id": record_id, "number": "", "url": url, "is_closed": False}
+
+    def proven_closed(self, record_id: str, wanted_status: Any) -> dict[str, Any]:
+        """Read back: an answer that says yes is no proof (seen: rules put the status back a moment later)."""
+        try:
+            ticket = self._state(self._rest.get("Tickets", record_id))
+            if not ticket.is_closed:
+                self._pause(PAUSE)
+                ticket = self._state(self._rest.get("Tickets", record_id))
+        except PsaError as error:
+            error.outcome_unknown = True
+            raise
+        if not ticket.is_closed:
+            raise _not_closed(ticket, str(wanted_status))
+        return found(ticket)
+
+
+def _merge_target(note: Row, own_number: str) -> str:
+    text = f"{text_of(note, 'title')} {text_of(note, 'description')}"
+    if not _MERGED.search(text):
+        return ""
+    return next((other for other in _TICKET_NUMBER.findall(text) if other != own_number), "")
+
+
+def _close_item(wanted: WantedTicket, ticket: TicketState, *, has_resolution: bool) -> PlanItem:
+    """Some databases want a resolution for closing; one that a technician wrote is left alone."""
+    status_id = wanted.closing_status_id or COMPLETE
+    body: dict[str, Any] = {"id": number(ticket.id), "status": number(status_id, "closing_status")}
+    if not has_resolution:
+        body["resolution"] = (wanted.note or "The problem is over.")[:NOTE_LENGTH]
+    return PlanItem(
+        key="close",
+        action="update",
+        record="ticket",
+        record_id=ticket.id,
+        before={"status_id": ticket.status_id, "is_closed": False},
+        after={"status_id": status_id, "is_closed": True},
+        reason="The problem is over.",
+        request=Request(method="PATCH", path="/Tickets", body=body),
+    )
+
+
+def _not_closed(ticket: TicketState, wanted_status: str) -> Misconfigured:
+    text = (
+        f"Status {wanted_status} does not close tickets."
+        if ticket.status_id == wanted_status
+        else f"Autotask has ticket {ticket.number} at status {ticket.status_id} again; a rule does not let it close."
+    )
+    return Misconfigured(text, field="closing_status", advice=CLOSING_ADVICE)
+
+
+def _fill_in(body: dict[str, Any], fields: Fields) -> None:
+    """Category and type decide which fields are required: said explicitly, not left to the API user's defaults."""
+    category, kind = fields.get("ticketcategory"), fields.get("tickettype")
+    if category and "ticketCategory" not in body and (chosen := category.default()):
+        body["ticketCategory"] = number(chosen.id, "category")
+    if kind and "ticketType" not in body and (chosen := kind.labelled("Alert", "Incident") or kind.default()):
+        body["ticketType"] = number(chosen.id, "item")
+
+
+def _value_of(field: Field, body: Mapping[str, Any]) -> Any:
+    return body.get(field.name)
+
+
+def _unknown_values(body: Mapping[str, Any], fields: Fields) -> list[tuple[Field, str]]:
+    """Values that we would send although the picklist has no such active one, or not for this parent."""
+    unknown = []
+    for name, value in body.items():
+        field = fields.get(name.lower())
+        if field is None or field.values is None:
+            continue
+        match = next((known for known in field.values if known.id == str(value) and known.is_active), None)
+        if match is None:
+            unknown.append((field, "is not (or no longer) offered by Autotask"))
+        elif name == "subIssueType" and match.parent and match.parent != str(body.get("issueType", "")):
+            unknown.append((field, "does not belong to the chosen issue type"))
+    return unknown
+
+
+def _require_known_values(body: Mapping[str, Any], fields: Fields) -> None:
+    for field, reason in _unknown_values(body, fields):
+        setting = SETTINGS.get(field.name.lower(), field.name)
+        label = LABELS.get(setting, setting).capitalize()
+        raise Misconfigured(f"{label} {body.get(field.name)} {reason}.", field=setting, advice=choose_again(setting))
+
+
+def _require_everything(body: dict[str, Any], fields: Fields, defaults: Mapping[str, str]) -> None:
+    """A queue always: without one (and without a person) a ticket is refused, or seen by nobody."""
+    given = {name.lower() for name in body} | set(defaults)
+    required = [field.name for field in fields.values() if field.is_required and not field.is_read_only]
+    for name in [*required, "queueID"]:
+        key = name.lower()
+        if key == "id" or key in given:
+            continue
+        field = fields.get(key)
+        if key != "queueid" and field and (usual := field.default()):
+            body[field.name] = number(usual.id, SETTINGS.get(key, name))
+            continue
+        raise _lacks(name)
+
+
+def _lacks(name: str) -> Misconfigured:
+    setting = SETTINGS.get(name.lower(), name)
+    is_ours = name in SETTINGS_SENT
+    return Misconfigured(
+        f"Autotask needs {name} for a ticket, and neither the settings nor the ticket category give one.",
+        field=setting,
+        advice=f"Choose a {LABELS.get(setting, setting)} in the settings." if is_ours else required_advice(name),
+    )
+
+
+def found(ticket: TicketState) -> dict[str, Any]:
+    return {
+        "id": ticket.id,
+        "number": ticket.number,
+        "url": ticket.url,
+        "is_closed": ticket.is_closed,
+        "status_id": ticket.status_id,
+        "board_id": ticket.board_id,
+        "merged_into": ticket.merged_into,
+        "updated_by": ticket.updated_by,
+    }
+
+
+def _wanted_ids(wanted: WantedTicket) -> dict[str, Any]:
+    names = ("company_id", *SETTINGS_SENT.values())
+    return {name: getattr(wanted, name) for name in names if getattr(wanted, name)}
+
+
+_ELLIPSIS = " … "
+
+
+def cut_summary(summary: str, length: int = SUMMARY_LENGTH) -> str:
+    """One line of at most that length, cut in its middle: the tail tells which thing it is about."""
+    line = " ".join(summary.split())
+    if len(line) <= length:
+        return line
+    tail = (length - len(_ELLIPSIS)) // 3
+    head = length - len(_ELLIPSIS) - tail
+    return f"{line[:head].rstrip()}{_ELLIPSIS}{line[-tail:].lstrip()}"

@@ -1,0 +1,1 @@
+"""Autotask PSA as its REST API shows it (Autotask REST v1.0)."""
