@@ -8,9 +8,9 @@ from typing import Any
 
 from alerts.proving import load
 from alerts.proving.bench import Bench, Figure
+from alerts.proving.bench_processes import PROC
 from alerts.proving.bench_world import World
 from alerts.proving.load import Stream
-from alerts.proving.stack import PROC, SANDBOXES
 
 OURS = ("web", "dispatcher", "worker")
 
@@ -41,8 +41,7 @@ def memory(bench: Bench) -> Iterator[Figure]:
 
 
 def parts(bench: Bench) -> dict[str, float]:
-    taken = bench.stack.memory()
-    return {name: round(mib, 1) for name, mib in taken.items() if name not in SANDBOXES}
+    return {name: round(mib, 1) for name, mib in bench.stack.memory().items()}
 
 
 def total(mib: Mapping[str, float]) -> float | None:

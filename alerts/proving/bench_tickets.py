@@ -9,9 +9,10 @@ from typing import Any
 
 from alerts.proving import load
 from alerts.proving.bench import Bench, Figure
+from alerts.proving.bench_processes import Cpu
 from alerts.proving.bench_world import World
 from alerts.proving.load import Stream, percentile
-from alerts.proving.stack import Cpu, TooLate
+from alerts.proving.stack import TooLate
 
 PARTS = ("web", "dispatcher", "worker")
 PARTNERS = 8

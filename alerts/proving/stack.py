@@ -16,7 +16,7 @@ import sys
 import time
 import urllib.request
 from base64 import urlsafe_b64encode
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -27,12 +27,21 @@ import psycopg
 from django.conf import settings
 from psycopg import sql
 
+from alerts.proving.bench_processes import (
+    Cpu,
+    all_pids,
+    cpu_of,
+    descendants,
+    machine_busy,
+    part_of,
+    pss_of,
+    serves,
+)
 from portal import supervisor
 from portal.supervisor import Child
 
 HOME = "BENCH_HOME"
 SANDBOXES = ("psa-a", "psa-b")
-PROC = Path("/proc")
 KIB = 1024
 START_SECONDS = 60.0
 CREATE = re.compile(r"POST .*/service/tickets")
@@ -233,13 +242,18 @@ class Stack:
     def cpu(self) -> Cpu:
         """CPU seconds that each part has used so far, beside those of PostgreSQL, of us and of the machine."""
         groups = {name: sum(map(cpu_of, pids)) for name, pids in self.members().items()}
-        groups["postgresql"] = sum(cpu_of(pid) for pid in all_pids() if serves_us(pid))
+        database = str(settings.DATABASES["default"]["NAME"])
+        groups["postgresql"] = sum(cpu_of(pid) for pid in all_pids() if serves(pid, database))
         groups["load"] = cpu_of(os.getpid())
         return Cpu(time.monotonic(), groups, machine_busy())
 
     def memory(self) -> dict[str, float]:
-        """MiB of proportional set size by part."""
-        return {name: sum(map(pss_of, pids)) / KIB for name, pids in self.members().items()}
+        """MiB of proportional set size by what the processes do, whoever started them; pretend PSAs left out."""
+        taken: dict[str, float] = {}
+        for pid in [pid for name, pids in self.members().items() if name not in SANDBOXES for pid in pids]:
+            part = part_of(pid)
+            taken[part] = taken.get(part, 0.0) + pss_of(pid) / KIB
+        return taken
 
 
 def wait_until(
@@ -250,100 +264,3 @@ def wait_until(
         if time.monotonic() > ends_at:
             raise TooLate(f"{what}: not within {seconds:.0f} s. {why()}")
         time.sleep(pause)
-
-
-# --- /proc ------------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Cpu:
-    """CPU seconds at one moment; `machine` counts everything that was not idle."""
-
-    at: float
-    groups: Mapping[str, float]
-    machine: float
-
-    def since(self, before: Cpu) -> dict[str, float]:
-        """CPU seconds by part; parts that were started meanwhile count in full."""
-        return {name: used - before.groups.get(name, 0.0) for name, used in self.groups.items()}
-
-    def foreign(self, before: Cpu) -> float:
-        """Share of the machine (0 to 1) that others used meanwhile."""
-        ours = sum(self.since(before).values())
-        available = (self.at - before.at) * (os.cpu_count() or 1)
-        return max(0.0, (self.machine - before.machine - ours) / available)
-
-
-def all_pids() -> list[int]:
-    return [int(entry.name) for entry in PROC.iterdir() if entry.name.isdigit()] if PROC.exists() else []
-
-
-def read(pid: int, what: str) -> str:
-    try:
-        return (PROC / str(pid) / what).read_text()
-    except OSError:
-        return ""
-
-
-def fields_of(pid: int) -> Sequence[str]:
-    """The fields of /proc/<pid>/stat after the name, which may hold blanks: state, parent, ..."""
-    return read(pid, "stat").rpartition(")")[2].split()
-
-
-def serves_us(pid: int) -> bool:
-    """Whether this is a PostgreSQL process that works for our database (its title says for which)."""
-    name = str(settings.DATABASES["default"]["NAME"])
-    return read(pid, "comm").strip() == "postgres" and f" {name} " in read(pid, "cmdline")
-
-
-def cpu_of(pid: int) -> float:
-    """User and system time of a process and of its children that have ended."""
-    fields = fields_of(pid)
-    return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK") if len(fields) > 15 else 0.0
-
-
-def pss_of(pid: int) -> int:
-    """KiB, shared pages counted in parts."""
-    lines = read(pid, "smaps_rollup").splitlines()
-    return next((int(line.split()[1]) for line in lines if line.startswith("Pss:")), 0)
-
-
-def machine_busy() -> float:
-    """CPU seconds of the machine that were not idle, since it was started."""
-    try:
-        first = (PROC / "stat").read_text().split("\n", 1)[0].split()[1:9]
-    except OSError:
-        return 0.0
-    user, nice, system, _idle, _waiting, *interrupts = map(int, first)
-    return (user + nice + system + sum(interrupts)) / os.sysconf("SC_CLK_TCK")
-
-
-def descendants() -> Callable[[int], list[int]]:
-    """A function from a process to it and all below it, as of now."""
-    below: dict[int, list[int]] = {}
-    for pid in all_pids():
-        fields = fields_of(pid)
-        if len(fields) > 1:
-            below.setdefault(int(fields[1]), []).append(pid)
-
-    def tree(pid: int) -> list[int]:
-        return [pid, *flat(tree(child) for child in below.get(pid, []))]
-
-    return tree
-
-
-def flat(lists: Iterable[Iterable[int]]) -> list[int]:
-    return [item for one in lists for item in one]
-
-
-def fdatasync_milliseconds(folder: Path, times: int = 200) -> float:
-    """The median price of making 4 KiB durable there: the floor of every commit."""
-    block, spent = os.urandom(4096), []
-    with (folder / "floor").open("wb", buffering=0) as file:
-        for _ in range(times):
-            began = time.perf_counter()
-            file.write(block)
-            os.fdatasync(file.fileno()) if hasattr(os, "fdatasync") else os.fsync(file.fileno())
-            spent.append(time.perf_counter() - began)
-    (folder / "floor").unlink()
-    return sorted(spent)[times // 2] * 1000

@@ -5,14 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from integrations.psa import autotask
 from integrations.psa.addresses import AddressPolicy
+from integrations.psa.autotask.contracts import INVOICE_DESCRIPTION_LENGTH as AUTOTASK_INVOICE_LENGTH
+from integrations.psa.autotask.rest import headers_for as autotask_headers_for
+from integrations.psa.autotask.rest import secrets_of as autotask_secrets_of
+from integrations.psa.autotask.tickets import DESCRIPTION_LENGTH as AUTOTASK_DESCRIPTION_LENGTH
+from integrations.psa.autotask.tickets import SUMMARY_LENGTH as AUTOTASK_SUMMARY_LENGTH
 from integrations.psa.connectwise import ConnectWisePsa
 from integrations.psa.connectwise.agreements import INVOICE_DESCRIPTION_LENGTH
 from integrations.psa.connectwise.rest import headers_for, secrets_of
 from integrations.psa.connectwise.tickets import DESCRIPTION_LENGTH, SUMMARY_LENGTH
 from integrations.psa.errors import Misconfigured
 from integrations.psa.port import Abilities, Exchange, Psa, SignIn
-from integrations.psa.site import normalise_site
+from integrations.psa.site import normalise_autotask_site, normalise_site
 from integrations.psa.transport import DEADLINE, SharedConnection, Transport
 
 
@@ -55,6 +61,34 @@ _CONNECTWISE = Abilities(
     },
 )
 
+_AUTOTASK = Abilities(
+    summary_length=AUTOTASK_SUMMARY_LENGTH,
+    description_length=AUTOTASK_DESCRIPTION_LENGTH,
+    invoice_description_length=AUTOTASK_INVOICE_LENGTH,
+    fractional_quantities=False,
+    statistics=True,
+    hosted_tab=False,
+    labels={
+        "company": "Organization",
+        "board": "Queue",
+        "status": "Status",
+        "type": "Issue Type",
+        "subtype": "Sub-Issue Type",
+        "item": "Ticket Type",
+        "priority": "Priority",
+        "source": "Source",
+        "category": "Ticket Category",
+        "contact": "Contact",
+        "product": "Service",
+        "agreement": "Contract",
+        "line": "Contract Service",
+        "login_company": "Tracking Identifier",
+        "public_key": "Username (Key)",
+        "secret": "Password (Secret)",
+        "client_id": "Tracking Identifier",
+    },
+)
+
 KINDS: Mapping[str, Kind] = {
     "connectwise": Kind(
         name="connectwise",
@@ -64,6 +98,15 @@ KINDS: Mapping[str, Kind] = {
         secrets=secrets_of,
         adapter=ConnectWisePsa,
         normalise_site=normalise_site,
+    ),
+    "autotask": Kind(
+        name="autotask",
+        label="Autotask PSA",
+        abilities=_AUTOTASK,
+        headers=autotask_headers_for,
+        secrets=autotask_secrets_of,
+        adapter=autotask.AutotaskPsa,
+        normalise_site=normalise_autotask_site,
     ),
 }
 ABILITIES: Mapping[str, Abilities] = {name: kind.abilities for name, kind in KINDS.items()}

@@ -55,3 +55,15 @@ def test_every_top_folder_is_on_the_map():
         name for name in from_git if (ROOT / name).is_dir() and not re.search(rf"(?<!\w){name}/", on_the_map)
     ]
     assert missing == []
+
+
+def test_every_module_is_on_the_map():
+    map_text = (ROOT / "docs" / "map.md").read_text(encoding="utf-8")
+    usual = {"__init__", "admin", "api", "api_urls", "apps", "forms", "jobs", "urls", "views", "wsgi"}
+    missing = [
+        f"{room}/{path.name}"
+        for room in ("portal", "integrations", "billing", "alerts")
+        for path in (ROOT / room).glob("*.py")
+        if path.stem not in usual and path.name not in map_text
+    ]
+    assert missing == []

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
 from argparse import ArgumentParser
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 from django.conf import settings
@@ -16,7 +18,7 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 from django.db import connection
 
-from alerts.proving import bench, bench_intake, bench_memory, bench_tickets, stack
+from alerts.proving import bench, bench_intake, bench_memory, bench_processes, bench_tickets, stack
 from alerts.proving.bench import Bench, Measurement, Size
 from alerts.proving.stack import SANDBOXES, Stack
 
@@ -52,6 +54,7 @@ class Command(BaseCommand):
         parser.add_argument("--keep", action="store_true", help="keep the temporary folder with the logs")
 
     def handle(self, *args: Any, **options: Any) -> None:
+        signal.signal(signal.SIGTERM, leave)
         if stack.HOME in os.environ:
             self.measure(options)
         else:
@@ -76,7 +79,7 @@ class Command(BaseCommand):
     def measure(self, options: dict[str, Any]) -> None:
         self.say(
             f"database {connection.vendor}, {os.cpu_count()} cores shared with load generator and pretend PSA; "
-            f"fdatasync of 4 KiB {stack.fdatasync_milliseconds(Path(os.environ[stack.HOME])):.2f} ms"
+            f"fdatasync of 4 KiB {bench_processes.fdatasync_milliseconds(Path(os.environ[stack.HOME])):.2f} ms"
         )
         call_command("migrate", verbosity=0)
         running = Stack.here()
@@ -107,3 +110,8 @@ class Command(BaseCommand):
     def say(self, text: str) -> None:
         self.stderr.write(text)
         self.stderr.flush()
+
+
+def leave(number: int, frame: FrameType | None) -> None:
+    """Told to stop: everything is taken down on the way out."""
+    sys.exit(1)

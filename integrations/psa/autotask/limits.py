@@ -86,7 +86,9 @@ class Turns:
     def turn(self, entity: str, within: float = WAIT_FOR_A_TURN) -> Iterator[None]:
         gate = self._gate(entity)
         if not gate.acquire(timeout=within):
-            raise Throttled(f"All calls about {entity} that Autotask allows at once are under way.", retry_after=BUSY_FOR)
+            raise Throttled(
+                f"All calls about {entity} that Autotask allows at once are under way.", retry_after=BUSY_FOR
+            )
         try:
             yield
         finally:

@@ -102,7 +102,9 @@ class Metadata:
         def read() -> Mapping[str, str]:
             of_category = filters.equals("ticketCategoryID", category)
             rows = self._rest.all("TicketCategoryFieldDefaults", of_category)
-            return {name: str(value) for row in rows for name, value in row.items() if value not in (None, "")}
+            return {
+                name: str(value) for row in rows for name, value in row.items() if value not in (None, "")
+            }
 
         return self._cache.get(f"defaults of category {category}", KEPT_FOR, read)
 
@@ -119,7 +121,9 @@ def _field(row: Row) -> Field:
         is_required=row.get("isRequired") is True,
         is_read_only=row.get("isReadOnly") is True,
         length=whole(row.get("length")),
-        values=tuple(_value(value) for value in values if isinstance(value, dict)) if isinstance(values, list) else None,
+        values=tuple(_value(value) for value in values if isinstance(value, dict))
+        if isinstance(values, list)
+        else None,
     )
 
 

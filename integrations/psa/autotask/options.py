@@ -6,7 +6,7 @@ belong to no queue, so they are the same within each.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -15,6 +15,7 @@ from integrations.psa.autotask import filters
 from integrations.psa.autotask.filters import Condition
 from integrations.psa.autotask.metadata import FRESH, Metadata, Value
 from integrations.psa.autotask.rest import Rest, Row, id_of, number, text_of
+from integrations.psa.errors import NotPermitted, Rejected
 from integrations.psa.port import ChoiceKind, Option
 
 COMPLETE = "5"  # a system status: the one that closes a ticket, in every database (seen)
@@ -132,7 +133,8 @@ class Options:
                 kind=kind,
                 id=text_of(row, "id"),
                 name=listing.name(row),
-                within=within or (str(listing.data(row).get("company_id") or "") if kind == "contact" else ""),
+                within=within
+                or (str(listing.data(row).get("company_id") or "") if kind == "contact" else ""),
                 data=listing.data(row),
             )
             for row in rows
@@ -146,12 +148,18 @@ class Options:
         if within:
             conditions.append(filters.equals("companyID", number(within, "company")))
         rows = self._rest.all("Contracts", *conditions, fields=CONTRACT_FIELDS)
-        names = self.contract_types()
-        return [_contract(row, names, today) for row in rows if not within or id_of(row, "companyID") == within]
+        names = contract_types(self._metadata)
+        return [
+            _contract(row, names, today) for row in rows if not within or id_of(row, "companyID") == within
+        ]
 
-    def contract_types(self) -> Mapping[str, str]:
-        values = self._metadata.picklist("Contracts", "contractType")
-        return {value.id: value.label for value in values}
+
+def contract_types(metadata: Metadata) -> Mapping[str, str]:
+    """Labels of contract types by value; nothing when they may not be read, then the usual number has to do."""
+    try:
+        return {value.id: value.label for value in metadata.picklist("Contracts", "contractType")}
+    except (NotPermitted, Rejected):
+        return {}
 
 
 def _of_picklist(kind: ChoiceKind, value: Value, within: str) -> Option:
@@ -178,7 +186,13 @@ def _contract(row: Row, types: Mapping[str, str], today: date) -> Option:
         "default": row.get("isDefaultContract") is True,
         "identifier": text_of(row, "contractNumber"),
     }
-    return Option(kind="agreement", id=text_of(row, "id"), name=text_of(row, "contractName"), within=company or "", data=data)
+    return Option(
+        kind="agreement",
+        id=text_of(row, "id"),
+        name=text_of(row, "contractName"),
+        within=company or "",
+        data=data,
+    )
 
 
 def contract_problem(row: Row, types: Mapping[str, str], on: date) -> tuple[str, str] | None:
@@ -211,6 +225,3 @@ def day_of(row: Row, name: str) -> date | None:
 def _mentions(option: Option, text: str) -> bool:
     wanted = text.casefold()
     return wanted in option.name.casefold() or wanted in str(option.data["identifier"]).casefold()
-
-
-__all__: Sequence[str] = ["COMPLETE", "Options", "contract_problem", "day_of"]

@@ -84,7 +84,9 @@ _TICKETS = Module(
     name="Service Desk > Tickets",
     where="Service Desk: Tickets, View, Add and Edit: All; and Web Services API: Can login to Web Services API",
 )
-_COMPANIES = Module(name="CRM > Organizations", where="CRM: Organization access: All (customers and prospects)")
+_COMPANIES = Module(
+    name="CRM > Organizations", where="CRM: Organization access: All (customers and prospects)"
+)
 _CONTRACTS = Module(
     name="Contracts",
     where="Contracts: View and Edit: All, and Can modify Contract Internal Costs and Service/Bundle on contract changes",
@@ -114,7 +116,9 @@ _BY_ENTITY: Mapping[str, Module] = {
 
 _NAME = r"[\"'\[]?([A-Za-z]{2,60})[\"'\]]?"
 # In this order: the first that matches a sentence decides.
-_PERMISSION = re.compile(r"adequate permissions?|not have permission|insufficient (rights|permission)", re.IGNORECASE)
+_PERMISSION = re.compile(
+    r"adequate permissions?|not have permission|insufficient (rights|permission)", re.IGNORECASE
+)
 _THREADS = re.compile(r"thread threshold|itgenatr005", re.IGNORECASE)
 _HOURLY = re.compile(r"(request|usage|api) threshold|number of requests|request limit", re.IGNORECASE)
 _TROUBLE = re.compile(
@@ -188,7 +192,9 @@ def by_sentence(told: Sequence[str], *, status: int, is_write: bool) -> PsaError
     text = " ".join(told)[:500]
     sentence = f"Autotask refused the data: {text}"
     if re.search(r"integrationcode is invalid", text, re.IGNORECASE):
-        return SignInRefused("Autotask does not know the tracking identifier.", advice=SIGN_IN_ADVICE, status=status)
+        return SignInRefused(
+            "Autotask does not know the tracking identifier.", advice=SIGN_IN_ADVICE, status=status
+        )
     if _HOURLY.search(text):
         return Throttled(f"Autotask's hourly calls are used up: {text}", retry_after=300.0, status=status)
     if known := _billing(text, sentence, status):
@@ -230,8 +236,12 @@ def _billing(text: str, sentence: str, status: int) -> PsaError | None:
 def _throttled(answer: Answer, told: Sequence[str]) -> Throttled:
     is_threads = any(_THREADS.search(text) for text in told) or "thread" in answer.text.lower()
     if is_threads and "Retry-After" not in answer.headers:
-        return Throttled("Autotask allows three calls at once for each entity.", retry_after=2.0, status=answer.status)
-    return Throttled("Autotask asks us to slow down.", retry_after=retry_after(answer.headers), status=answer.status)
+        return Throttled(
+            "Autotask allows three calls at once for each entity.", retry_after=2.0, status=answer.status
+        )
+    return Throttled(
+        "Autotask asks us to slow down.", retry_after=retry_after(answer.headers), status=answer.status
+    )
 
 
 def _not_permitted(entity: str, told: Sequence[str], status: int) -> NotPermitted:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
@@ -68,7 +69,9 @@ class Rest:
         """Ask where this API user lives. An unknown user is a 500 with a sentence (seen)."""
         self._transport.move_to(self._asked)
         self._budget.take("ZoneInformation")
-        answer = self._transport.read(f"/atservicesrest/{VERSION}/zoneInformation", params={"user": self._user})
+        answer = self._transport.read(
+            f"/atservicesrest/{VERSION}/zoneInformation", params={"user": self._user}
+        )
         if answer.is_refusal:
             raise self._no_zone(answer)
         zone = zone_of(answer.data, asked=self._asked, policy=self.shared.policy, now=time.time())
@@ -84,7 +87,10 @@ class Rest:
             )
         if answer.status == 404 or (answer.is_html and answer.status < 500):
             return Misconfigured(
-                "This site is not Autotask.", field="site_url", advice="Leave the site empty.", status=answer.status
+                "This site is not Autotask.",
+                field="site_url",
+                advice="Leave the site empty.",
+                status=answer.status,
             )
         return refusal(answer, entity="ZoneInformation", is_write=False)
 
@@ -99,10 +105,14 @@ class Rest:
 
     def ask(self, entity: str, path: str) -> Row:
         """GET of anything that is not a record: entity information, version, threshold."""
-        data: Row = self._answer(entity, lambda url: self._transport.read(f"{url}{path}"), is_write=False).data
+        data: Row = self._answer(
+            entity, lambda url: self._transport.read(f"{url}{path}"), is_write=False
+        ).data
         return data
 
-    def first(self, entity: str, *conditions: Condition, fields: Sequence[str] = ("id",), most: int = 1) -> list[Row]:
+    def first(
+        self, entity: str, *conditions: Condition, fields: Sequence[str] = ("id",), most: int = 1
+    ) -> list[Row]:
         """A few rows as they come (for probes)."""
         return _rows(self._page(entity, "/query", _query(entity, conditions, fields, most)))
 
@@ -114,7 +124,9 @@ class Rest:
                 rows.setdefault(row["id"], row)
         return list(rows.values())
 
-    def _pages(self, entity: str, conditions: Sequence[Condition], fields: Sequence[str]) -> Iterator[list[Row]]:
+    def _pages(
+        self, entity: str, conditions: Sequence[Condition], fields: Sequence[str]
+    ) -> Iterator[list[Row]]:
         """The next page is POSTed with the same body to the URL that Autotask names; where it names none although the
         page is full, or names a foreign one, ids lead on."""
         body = _query(entity, conditions, fields, PAGE_SIZE)
@@ -163,17 +175,46 @@ class Rest:
 
     # --- Writing ------------------------------------------------------------------------------------------------
 
-    def write(self, method: Method, path: str, body: Any, *, entity: str, names_record: bool = True) -> str:
-        """The id of the record, all that a write answers. Adjustments answer none (`names_record` False)."""
+    def write(
+        self,
+        method: Method,
+        path: str,
+        body: Any,
+        *,
+        entity: str,
+        names_record: bool = True,
+        before_send: Callable[[], None] | None = None,
+    ) -> str:
+        """The id of the record, all that a write answers. Adjustments answer none (`names_record` False).
+
+        `before_send` is called when nothing but the first byte is left to do, after the caller's own hook agreed.
+        """
 
         def send(url: str) -> Answer:
-            return self._transport.write(method, f"{url}{path}", body, identified_by="")
+            with self._hooked(before_send):
+                return self._transport.write(method, f"{url}{path}", body, identified_by="")
 
         data = self._answer(entity, send, is_write=True).data
         item_id = data.get("itemId") if isinstance(data, dict) else None
         if names_record and item_id in (None, "", 0):
             raise Unreachable("Autotask said yes, but not to which record.", outcome_unknown=True)
         return "" if item_id is None else str(item_id)
+
+    @contextmanager
+    def _hooked(self, more: Callable[[], None] | None) -> Iterator[None]:
+        usual = self._transport.before_write
+
+        def both() -> None:
+            if usual:
+                usual()
+            if more:
+                more()
+
+        self._transport.before_write = both if more else usual
+        try:
+            yield
+        finally:
+            self._transport.before_write = usual
 
     def _answer(self, entity: str, send: Callable[[str], Answer], *, is_write: bool) -> Answer:
         """Send; when the sign-in is refused and the user lives in another zone by now, once more there."""

@@ -104,7 +104,9 @@ class Tickets:
         return [ticket for ticket in found if ticket.external_ref == external_ref]
 
     def recent(self, ref_prefix: str, since: datetime) -> list[TicketState]:
-        found = self._search(filters.since("createDate", since), filters.starts_with("externalID", ref_prefix))
+        found = self._search(
+            filters.since("createDate", since), filters.starts_with("externalID", ref_prefix)
+        )
         ours = [ticket for ticket in found if ticket.external_ref.startswith(ref_prefix)]
         return [ticket for ticket in ours if ticket.entered_at is None or ticket.entered_at >= since]
 
@@ -146,8 +148,12 @@ class Tickets:
         return None
 
     def _with_number(self, ticket_number: str) -> str | None:
-        rows = self._rest.first("Tickets", filters.equals("ticketNumber", ticket_number), fields=("id", "ticketNumber"))
-        return next((text_of(row, "id") for row in rows if text_of(row, "ticketNumber") == ticket_number), None)
+        rows = self._rest.first(
+            "Tickets", filters.equals("ticketNumber", ticket_number), fields=("id", "ticketNumber")
+        )
+        return next(
+            (text_of(row, "id") for row in rows if text_of(row, "ticketNumber") == ticket_number), None
+        )
 
     # --- Planning -----------------------------------------------------------------------------------------------
 
@@ -155,7 +161,9 @@ class Tickets:
         if wanted.state == "closed":
             return self._plan_close(wanted)
         if wanted.known_id is None:
-            return Plan(subject=wanted.external_ref, items=(self._create_item(wanted, now or datetime.now(UTC)),))
+            return Plan(
+                subject=wanted.external_ref, items=(self._create_item(wanted, now or datetime.now(UTC)),)
+            )
         notes = (self._note_item(wanted.known_id, wanted.note),) if wanted.note else ()
         return Plan(subject=wanted.external_ref, items=notes, unchanged=() if notes else ("ticket",))
 
@@ -168,15 +176,18 @@ class Tickets:
             return self._plan_merged(wanted, ticket)
         if ticket.is_closed:
             return Plan(subject=wanted.external_ref, unchanged=("ticket",), found=found(ticket))
-        items = [_close_item(wanted, ticket, has_resolution=bool(text_of(row, "resolution")))]
-        if wanted.note:
+        has_resolution = bool(text_of(row, "resolution"))
+        items = [_close_item(wanted, ticket, has_resolution=has_resolution)]
+        if wanted.note and has_resolution:
             items.append(self._note_item(ticket.id, wanted.note))
         return Plan(subject=wanted.external_ref, items=tuple(items), found=found(ticket))
 
     def _plan_merged(self, wanted: WantedTicket, ticket: TicketState) -> Plan:
         """The other ticket may hold other people's problems too: it gets a note, and a person closes it."""
         other = ticket.merged_into or ""
-        text = wanted.note or f"The problem of ticket {ticket.number}, which was merged into this one, is over."
+        text = (
+            wanted.note or f"The problem of ticket {ticket.number}, which was merged into this one, is over."
+        )
         return Plan(
             subject=wanted.external_ref,
             items=(self._note_item(other, text),),
@@ -213,12 +224,16 @@ class Tickets:
         )
 
     def _note_kind(self) -> str:
-        """"Task Notes" where there is one; system kinds such as those of workflow rules are not for us."""
+        """ "Task Notes" where there is one; system kinds such as those of workflow rules are not for us."""
         try:
             field = self._metadata.fields("TicketNotes").get("notetype")
         except (NotPermitted, Rejected):
             field = None
-        chosen = (field.labelled("Task Notes", "Task Detail", "Task Summary") or field.default()) if field else None
+        chosen = (
+            (field.labelled("Task Notes", "Task Detail", "Task Summary") or field.default())
+            if field
+            else None
+        )
         return chosen.id if chosen else "1"
 
     # --- Opening ------------------------------------------------------------------------------------------------
@@ -232,7 +247,11 @@ class Tickets:
             record="ticket",
             record_id=None,
             before={},
-            after={"summary": body["title"], "is_closed": body["status"] == number(COMPLETE), **_wanted_ids(wanted)},
+            after={
+                "summary": body["title"],
+                "is_closed": body["status"] == number(COMPLETE),
+                **_wanted_ids(wanted),
+            },
             reason="The problem has no ticket yet.",
             request=Request(method="POST", path="/Tickets", body=body),
         )
@@ -266,11 +285,9 @@ class Tickets:
             return {**body, "status": body.get("status", number(NEW))}
         _fill_in(body, fields)
         defaults = self._category_defaults(body.get("ticketCategory"))
-        if "status" not in defaults:
-            body.setdefault("status", number(NEW))
+        body.setdefault("status", number(defaults.get("status", NEW)))
         _require_known_values(body, fields)
         _require_everything(body, fields, defaults)
-        body.setdefault("status", number(defaults.get("status", NEW)))
         return body
 
     def _category_defaults(self, category: int | None) -> Mapping[str, str]:
@@ -313,7 +330,8 @@ def _merge_target(note: Row, own_number: str) -> str:
 
 
 def _close_item(wanted: WantedTicket, ticket: TicketState, *, has_resolution: bool) -> PlanItem:
-    """Some databases want a resolution for closing; one that a technician wrote is left alone."""
+    """Some databases want a resolution for closing, so the note goes there; one that a technician wrote is left alone
+    (the note is then a note)."""
     status_id = wanted.closing_status_id or COMPLETE
     body: dict[str, Any] = {"id": number(ticket.id), "status": number(status_id, "closing_status")}
     if not has_resolution:
@@ -348,10 +366,6 @@ def _fill_in(body: dict[str, Any], fields: Fields) -> None:
         body["ticketType"] = number(chosen.id, "item")
 
 
-def _value_of(field: Field, body: Mapping[str, Any]) -> Any:
-    return body.get(field.name)
-
-
 def _unknown_values(body: Mapping[str, Any], fields: Fields) -> list[tuple[Field, str]]:
     """Values that we would send although the picklist has no such active one, or not for this parent."""
     unknown = []
@@ -371,7 +385,9 @@ def _require_known_values(body: Mapping[str, Any], fields: Fields) -> None:
     for field, reason in _unknown_values(body, fields):
         setting = SETTINGS.get(field.name.lower(), field.name)
         label = LABELS.get(setting, setting).capitalize()
-        raise Misconfigured(f"{label} {body.get(field.name)} {reason}.", field=setting, advice=choose_again(setting))
+        raise Misconfigured(
+            f"{label} {body.get(field.name)} {reason}.", field=setting, advice=choose_again(setting)
+        )
 
 
 def _require_everything(body: dict[str, Any], fields: Fields, defaults: Mapping[str, str]) -> None:
@@ -395,7 +411,9 @@ def _lacks(name: str) -> Misconfigured:
     return Misconfigured(
         f"Autotask needs {name} for a ticket, and neither the settings nor the ticket category give one.",
         field=setting,
-        advice=f"Choose a {LABELS.get(setting, setting)} in the settings." if is_ours else required_advice(name),
+        advice=f"Choose a {LABELS.get(setting, setting)} in the settings."
+        if is_ours
+        else required_advice(name),
     )
 
 

@@ -6,6 +6,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from integrations.sandbox.autotask import billing, companies, tickets, webhooks
@@ -68,10 +69,11 @@ def _webhook_family(stem: str) -> list[Entity]:
     shapes = {name: WEBHOOK, f"{stem}WebhookFields": WEBHOOK_FIELD}
     shapes[f"{stem}WebhookExcludedResources"] = WEBHOOK_EXCLUDED
     below = {"parent": name, "link": "webhookID"}
+    settle = partial(webhooks.after_field, stem)
     family = [
-        Entity(name, "webhook", "QCUD", finish=webhooks.finish_webhook, after=webhooks.after_webhook),
+        Entity(name, "webhook", "QCUD", finish=webhooks.finish_webhook),
         Entity(
-            f"{stem}WebhookFields", "webhookField", "Q", "QCUD", segment="Fields", after=webhooks.after_field, **below
+            f"{stem}WebhookFields", "webhookField", "Q", "QCUD", segment="Fields", after=settle, **below
         ),
         Entity(
             f"{stem}WebhookExcludedResources", "webhookExcluded", "Q", "QCD", segment="ExcludedResources", **below
@@ -86,7 +88,7 @@ def _webhook_family(stem: str) -> list[Entity]:
                 "Q",
                 "QCUD",
                 segment="UdfFields",
-                after=webhooks.after_field,
+                after=settle,
                 **below,
             )
         )

@@ -1,0 +1,163 @@
+"""Backup statistics on the configuration items (devices) of a customer (asked when reports are due).
+
+Autotask's own fields for backup appliances are read-only for everybody but their maker, so the numbers go to
+user-defined fields of the device. They are found by name; a partner makes those that he wants to see.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from integrations.psa.autotask import filters
+from integrations.psa.autotask.metadata import Fields, Metadata
+from integrations.psa.autotask.rest import Rest, Row, moment, number, text_of
+from integrations.psa.plan import Finding, Plan, PlanItem, Request
+from integrations.psa.wanted import WantedDevice, WantedReport
+
+SUCCESSFUL = "Backup Jobs Successful"
+FAILED = "Backup Jobs Failed"
+LAST_BACKUP = "Last Backup"
+USED = "Backup Used GB"
+NAMES = (SUCCESSFUL, FAILED, LAST_BACKUP, USED)
+PROTECTED = "*****"
+FIELDS_ADVICE = (
+    "In Autotask, Admin > Features & Settings > Application-Wide (Shared) Features > User-Defined Fields > Configuration"
+    f" Item (Device): add text fields named {', '.join(NAMES)} (those you want), and show them in the device category."
+)
+PROTECTED_ADVICE = (
+    "In Autotask, Admin > Organization Settings & Users > Resources/Users (HR) > Protected Data Permissions: tick View and"
+    " Edit Protected Data for the API user, or make the field unprotected."
+)
+
+
+class Devices:
+    def __init__(self, rest: Rest, metadata: Metadata) -> None:
+        self._rest = rest
+        self._metadata = metadata
+
+    def plan(self, wanted: WantedReport) -> Plan:
+        """One read for each 500 devices of the company; one write for each whose numbers differ."""
+        subject = f"report:{wanted.company_id}"
+        known = self._metadata.own_fields("ConfigurationItems")
+        if not any(name.lower() in known for name in NAMES):
+            text = "Autotask has none of the fields that backup statistics go to."
+            missing = Finding(key="report", code="fields_missing", text=text, advice=FIELDS_ADVICE)
+            return Plan(subject=subject, findings=(missing,))
+        items, unchanged, findings = [], [], []
+        rows = self._by_serial(wanted.company_id)
+        for device in wanted.devices:
+            outcome = _planned(device, rows.get(_squeezed(device.serial_number), []), known)
+            if isinstance(outcome, PlanItem):
+                items.append(outcome)
+            elif isinstance(outcome, Finding):
+                findings.append(outcome)
+            else:
+                unchanged.append(outcome)
+        return Plan(subject=subject, items=tuple(items), unchanged=tuple(unchanged), findings=tuple(findings))
+
+    def _by_serial(self, company_id: str) -> dict[str, list[Row]]:
+        rows = self._rest.all(
+            "ConfigurationItems",
+            filters.equals("companyID", number(company_id, "company")),
+            filters.equals("isActive", True),
+        )
+        found: dict[str, list[Row]] = {}
+        for row in rows:
+            if serial := _squeezed(text_of(row, "serialNumber")):
+                found.setdefault(serial, []).append(row)
+        return found
+
+
+def _squeezed(serial: str) -> str:
+    return "".join(serial.split()).casefold()
+
+
+def _key(device: WantedDevice) -> str:
+    return f"device:{device.serial_number}"
+
+
+def _planned(device: WantedDevice, rows: list[Row], known: Fields) -> PlanItem | Finding | str:
+    if len(rows) != 1:
+        return _unmatched(device, rows)
+    before = _own_values(rows[0])
+    after = {known[name.lower()].name: text for name, text in _texts(device).items() if name.lower() in known}
+    hidden = [name for name in after if before.get(name) == PROTECTED]
+    if hidden:
+        text = f"{', '.join(hidden)} of {device.name} is protected, so it cannot be compared or written."
+        return Finding(key=_key(device), code="protected", text=text, advice=PROTECTED_ADVICE)
+    changed = {name: text for name, text in after.items() if not _is_same(before.get(name, ""), text)}
+    if not changed:
+        return _key(device)
+    record_id = text_of(rows[0], "id")
+    return PlanItem(
+        key=_key(device),
+        action="update",
+        record="configuration item",
+        record_id=record_id,
+        before={name: before.get(name, "") for name in changed},
+        after=changed,
+        reason=f"The backup statistics of {device.name} have changed.",
+        request=Request(
+            method="PATCH",
+            path="/ConfigurationItems",
+            body={
+                "id": number(record_id),
+                "userDefinedFields": [{"name": name, "value": text} for name, text in changed.items()],
+            },
+        ),
+    )
+
+
+def _unmatched(device: WantedDevice, rows: list[Row]) -> Finding:
+    if not rows:
+        return Finding(
+            key=_key(device),
+            code="device_unmatched",
+            text=f"No active device of this company has the serial number {device.serial_number} ({device.name}).",
+            advice="Enter the serial number at the device in Autotask.",
+        )
+    ids = ", ".join(text_of(row, "id") for row in rows)
+    return Finding(
+        key=_key(device),
+        code="device_ambiguous",
+        text=f"{len(rows)} devices of this company have the serial number {device.serial_number} ({ids}).",
+        advice="Deactivate those that are no longer there.",
+    )
+
+
+def _texts(device: WantedDevice) -> dict[str, str]:
+    """What is not known is not written: an empty field would look like nothing."""
+    texts = {SUCCESSFUL: str(device.successful_jobs), FAILED: str(device.failed_jobs)}
+    if device.last_backup_at is not None:
+        texts[LAST_BACKUP] = f"{device.last_backup_at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+    if device.used_gb is not None:
+        texts[USED] = _plain(device.used_gb)
+    return texts
+
+
+def _plain(amount: Decimal) -> str:
+    text = format(amount, "f")
+    return (text.rstrip("0").rstrip(".") if "." in text else text) or "0"
+
+
+def _own_values(row: Mapping[str, Any]) -> dict[str, str]:
+    values = row.get("userDefinedFields")
+    return {
+        text_of(value, "name"): text_of(value, "value")
+        for value in (values if isinstance(values, list) else [])
+        if isinstance(value, dict)
+    }
+
+
+def _is_same(shown: str, wanted: str) -> bool:
+    """A field may be of a type that shows `12.0000` for 12, or a time without its Z."""
+    if shown == wanted:
+        return True
+    try:
+        return Decimal(shown) == Decimal(wanted)
+    except InvalidOperation:
+        at = moment(shown)
+        return at is not None and at == moment(wanted)
