@@ -347,6 +347,8 @@ def write_down(delivery: Delivery, outcome: Outcome) -> None:
     delivery.milliseconds = int(outcome.seconds * 1000)
     if outcome.again_in is not None:
         delivery.due_at = outcomes.due_after(outcome.again_in)
+        if outcome.error is None or outcome.error.kind == "throttled":
+            delivery.attempts = max(0, delivery.attempts - 1)  # it gives up after failures, not after steps
     else:
         delivery.finished_at = clock.now()
         delivery.search_first = False

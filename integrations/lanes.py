@@ -46,11 +46,10 @@ def find_free(now: datetime, most: int) -> list[Lane]:
 
 
 def free(now: datetime, most: int) -> Any:
-    abandoned = Q(held_until__lt=now) & Exists(
-        Delivery.objects.filter(lane=OuterRef("pk"), status=Status.RUNNING)
-    )
-    with_work = open_now(now) & (Q(holder=None) | Q(held_until__lt=now)) & Q(due(now))
-    lanes = Lane.objects.filter(with_work | abandoned).select_related("credentials", "partner")
+    unheld = Q(holder=None) | Q(held_until__lt=now)
+    abandoned = Q(Exists(Delivery.objects.filter(lane=OuterRef("pk"), status=Status.RUNNING)))
+    with_work = open_now(now) & Q(due(now))
+    lanes = Lane.objects.filter(unheld & (with_work | abandoned)).select_related("credentials", "partner")
     return lanes.order_by("held_until", "pk")[:most]
 
 
@@ -89,6 +88,7 @@ def take(lane: Lane, holder: uuid.UUID) -> bool:
         Delivery.objects.filter(lane=lane, status=Status.RUNNING).update(
             status=Status.UNKNOWN,
             reason="dispatcher_lost",
+            attempts=F("attempts") - 1,  # the PSA did not fail, we did
             due_at=clock.now() + timedelta(seconds=settings.SEARCH_DELAYS[0]),
         )
         chaos.point("before-take-commit")

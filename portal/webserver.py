@@ -20,6 +20,6 @@ forwarded_allow_ips = os.environ.get("FORWARDED_ALLOW_IPS", "127.0.0.1")
 accesslog = None
 errorlog = "-"
 loglevel = "warning"
-preload_app = False
+preload_app = True  # the workers share the memory of what is imported
 # Its door for commands lies in the user's home, one for all portals there; nobody needs it.
 control_socket_disable = True

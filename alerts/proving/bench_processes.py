@@ -1,4 +1,4 @@
-"""What processes take of the machine: CPU and memory from /proc, the price of durability (asked by the stack)."""
+"""What processes take of the machine: CPU and memory from /proc (asked by the stack)."""
 
 from __future__ import annotations
 

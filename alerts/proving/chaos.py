@@ -26,8 +26,8 @@ from alerts.proving.chaos_processes import (
     Kind,
     Nursery,
     dispatch,
+    last_sweep,
     serve_web,
-    sweep_all,
     sweep_for_ever,
     warm_up,
 )
@@ -93,7 +93,7 @@ class Run:
         with self.timed("recovery"):
             self.settle(kinds)
         with self.timed("sweep"):
-            self.swept = sweep_all()
+            self.swept = last_sweep()
             self.settle(kinds)
         self.nursery.end_all(kinds)
         return self.judge(psas, planned)

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from integrations.psa import autotask
 from integrations.psa.addresses import AddressPolicy
 from integrations.psa.autotask.contracts import INVOICE_DESCRIPTION_LENGTH as AUTOTASK_INVOICE_LENGTH
+from integrations.psa.autotask.opening import DESCRIPTION_LENGTH as AUTOTASK_DESCRIPTION_LENGTH
+from integrations.psa.autotask.opening import SUMMARY_LENGTH as AUTOTASK_SUMMARY_LENGTH
 from integrations.psa.autotask.rest import headers_for as autotask_headers_for
 from integrations.psa.autotask.rest import secrets_of as autotask_secrets_of
-from integrations.psa.autotask.tickets import DESCRIPTION_LENGTH as AUTOTASK_DESCRIPTION_LENGTH
-from integrations.psa.autotask.tickets import SUMMARY_LENGTH as AUTOTASK_SUMMARY_LENGTH
 from integrations.psa.connectwise import ConnectWisePsa
 from integrations.psa.connectwise.agreements import INVOICE_DESCRIPTION_LENGTH
 from integrations.psa.connectwise.rest import headers_for, secrets_of

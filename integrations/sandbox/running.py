@@ -12,6 +12,7 @@ from pathlib import Path
 from types import FrameType
 
 from integrations.sandbox import page
+from integrations.sandbox.autotask.dialect import Autotask
 from integrations.sandbox.connectwise.dialect import ConnectWise
 from integrations.sandbox.control import PREFIX, Control, ControlDoor
 from integrations.sandbox.dialect import Dialect
@@ -20,7 +21,7 @@ from integrations.sandbox.messages import Answer, Request, Sending, html_answer,
 from integrations.sandbox.requestlog import Entry, RequestLog
 from integrations.sandbox.server import HttpServer
 
-KINDS: dict[str, Callable[[Path | None], Dialect]] = {"connectwise": ConnectWise}
+KINDS: dict[str, Callable[[Path | None], Dialect]] = {"autotask": Autotask, "connectwise": ConnectWise}
 
 HTML_503 = "<html><head><title>503</title></head><body><h1>Service Unavailable</h1></body></html>"
 HTML_200 = "<html><head><title>Sign in</title></head><body><form>Company, user, password</form></body></html>"

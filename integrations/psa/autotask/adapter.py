@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Collection
 from datetime import datetime
 
+from integrations.psa.autotask.adjustments import Adjustments
 from integrations.psa.autotask.catalogue import Catalogue
 from integrations.psa.autotask.checks import Checks
 from integrations.psa.autotask.contracts import LINE, Contracts
@@ -49,7 +50,8 @@ class AutotaskPsa:
         self._rest = Rest(sign_in, transport)
         self._metadata = Metadata(self._rest)
         self._tickets = Tickets(self._rest, self._metadata, pause)
-        self._contracts = Contracts(self._rest, self._metadata, clock)
+        self._adjustments = Adjustments(self._rest, clock)
+        self._contracts = Contracts(self._rest, self._metadata, self._adjustments, clock)
         self._devices = Devices(self._rest, self._metadata)
         self._catalogue = Catalogue(self._rest, self._metadata)
         self._options = Options(self._rest, self._metadata)
@@ -110,7 +112,7 @@ class AutotaskPsa:
 
     def _applied(self, item: PlanItem) -> AppliedItem:
         if item.record == LINE and item.request.method == "POST":
-            return self._contracts.adjust(item)
+            return self._adjustments.adjust(item)
         written = self._written(item)
         record_id = item.record_id or written
         return AppliedItem(

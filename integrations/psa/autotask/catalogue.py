@@ -75,8 +75,7 @@ def _no_code(wanted: WantedProduct, codes: list[Row], *, has_period: bool) -> tu
     found = f"{len(codes)} billing codes are" if codes else "No billing code is"
     return (
         f"{found} named “{wanted.category}”; a service needs one.",
-        "Under Admin > Features & Settings > Finance > Billing Codes make one recurring service code of that name, or"
-        " make the service by hand.",
+        "Under Admin > Features & Settings > Finance > Billing Codes make one recurring service code of that name.",
     )
 
 

@@ -12,12 +12,11 @@ import time
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
 
 from integrations.psa.autotask import filters
-from integrations.psa.autotask.devices import FIELDS_ADVICE, NAMES, PROTECTED, PROTECTED_ADVICE
+from integrations.psa.autotask.devices import FIELDS_ADVICE, NAMES, PROTECTED, PROTECTED_ADVICE, own_values
 from integrations.psa.autotask.metadata import Metadata
-from integrations.psa.autotask.refusals import LEVELS, module_for
+from integrations.psa.autotask.refusals import module_for
 from integrations.psa.autotask.rest import Rest, Row, text_of
 from integrations.psa.errors import NotFound, NotPermitted, PsaError, Throttled
 from integrations.psa.port import Check, Feature, Verdict
@@ -180,21 +179,13 @@ class Checks:
             text = "Autotask has none of the fields that backup statistics go to."
             return Check(name="", verdict="failed", detail=text, fix=FIELDS_ADVICE)
         rows = self._rest.first("ConfigurationItems", filters.ANY, fields=(), most=20)
-        if any(PROTECTED == value for row in rows for value in _own_texts(row)):
-            text = "Some fields of devices are hidden from the API user."
+        hidden = {name.lower() for row in rows for name, text in own_values(row).items() if text == PROTECTED}
+        ours = [name for name in NAMES if name.lower() in hidden]
+        if ours:
+            text = f"{', '.join(ours)} of devices is hidden from the API user."
             return Check(name="", verdict="failed", detail=text, fix=PROTECTED_ADVICE)
-        return Check(
-            name="", verdict="passed", detail="Nothing is hidden on the devices that were looked at."
-        )
-
-
-def _own_texts(row: Row) -> list[Any]:
-    values = row.get("userDefinedFields")
-    return (
-        [value.get("value") for value in values if isinstance(value, dict)]
-        if isinstance(values, list)
-        else []
-    )
+        text = "Other fields of devices are hidden, none that is written." if hidden else "Nothing is hidden on devices."
+        return Check(name="", verdict="passed", detail=text)
 
 
 def _is_denied(told: Row, need: str) -> bool:
@@ -217,6 +208,3 @@ def _timed(name: str, climb: Callable[[], Check]) -> Check:
 def _verdict(error: PsaError) -> Verdict:
     """A trouble that passes says nothing about a right."""
     return "skipped" if isinstance(error, Throttled) else "failed"
-
-
-__all__ = ["LEVELS", "RIGHTS", "Checks"]

@@ -17,19 +17,20 @@ from integrations.psa.autotask.rest import Rest, Row, moment, number, text_of
 from integrations.psa.plan import Finding, Plan, PlanItem, Request
 from integrations.psa.wanted import WantedDevice, WantedReport
 
-SUCCESSFUL = "Backup Jobs Successful"
-FAILED = "Backup Jobs Failed"
+SUCCESSFUL = "Successful Backups"
+FAILED = "Failed Backups"
 LAST_BACKUP = "Last Backup"
-USED = "Backup Used GB"
+USED = "Protected GB"
 NAMES = (SUCCESSFUL, FAILED, LAST_BACKUP, USED)
 PROTECTED = "*****"
 FIELDS_ADVICE = (
-    "In Autotask, Admin > Features & Settings > Application-Wide (Shared) Features > User-Defined Fields > Configuration"
-    f" Item (Device): add text fields named {', '.join(NAMES)} (those you want), and show them in the device category."
+    "In Autotask, Admin > Features & Settings > Application-Wide (Shared) Features > User-Defined Fields >"
+    f" Configuration Item (Device): add text fields named {', '.join(NAMES)} (those you want), and show them in the"
+    " device category."
 )
 PROTECTED_ADVICE = (
-    "In Autotask, Admin > Organization Settings & Users > Resources/Users (HR) > Protected Data Permissions: tick View and"
-    " Edit Protected Data for the API user, or make the field unprotected."
+    "In Autotask, Admin > Organization Settings & Users > Resources/Users (HR) > Protected Data Permissions: tick View"
+    " and Edit Protected Data for the API user, or make the field unprotected."
 )
 
 
@@ -82,7 +83,7 @@ def _key(device: WantedDevice) -> str:
 def _planned(device: WantedDevice, rows: list[Row], known: Fields) -> PlanItem | Finding | str:
     if len(rows) != 1:
         return _unmatched(device, rows)
-    before = _own_values(rows[0])
+    before = own_values(rows[0])
     after = {known[name.lower()].name: text for name, text in _texts(device).items() if name.lower() in known}
     hidden = [name for name in after if before.get(name) == PROTECTED]
     if hidden:
@@ -143,7 +144,7 @@ def _plain(amount: Decimal) -> str:
     return (text.rstrip("0").rstrip(".") if "." in text else text) or "0"
 
 
-def _own_values(row: Mapping[str, Any]) -> dict[str, str]:
+def own_values(row: Mapping[str, Any]) -> dict[str, str]:
     values = row.get("userDefinedFields")
     return {
         text_of(value, "name"): text_of(value, "value")

@@ -60,11 +60,11 @@ LEVELS = (
     " user)"
 )
 SIGN_IN_ADVICE = (
-    "Autotask does not tell which of four causes it is: the user name (key) of the API user, its password (secret), the"
-    " tracking identifier, or a user that is inactive or has no API access. In Autotask, Admin > Organization Settings &"
-    " Users > Resources/Users (HR) > (API user): the security level must be API User (system) or a copy of it, the user"
-    " active and not locked; on the Security tab generate a new key and secret, choose the integration vendor or a"
-    " custom tracking identifier, and enter all three here."
+    "Autotask does not tell which of four causes it is: the user name (key), the password (secret), the tracking"
+    " identifier, or the zone (which is found by itself). In Autotask, Admin > Organization Settings & Users >"
+    " Resources/Users (HR) > (API user): it must be active and not locked, with the security level API User (system) or"
+    " a copy of it (users who sign in at the web pages are refused); on its Security tab generate a new key and secret,"
+    " choose the integration vendor or a custom tracking identifier, and enter all three here."
 )
 
 
@@ -89,7 +89,8 @@ _COMPANIES = Module(
 )
 _CONTRACTS = Module(
     name="Contracts",
-    where="Contracts: View and Edit: All, and Can modify Contract Internal Costs and Service/Bundle on contract changes",
+    where="Contracts: View and Edit: All, and Can modify Contract Internal Costs and Service/Bundle on contract"
+    " changes",
 )
 _SERVICES = Module(name="Admin > Products & Services", where="Admin: Products & Services")
 _DEVICES = Module(
@@ -215,7 +216,7 @@ def _billing(text: str, sentence: str, status: int) -> PsaError | None:
             sentence,
             field="agreement",
             status=status,
-            advice="The contract has ended or not begun. Extend it in Autotask, or choose the contract that follows it.",
+            advice="The contract has ended or not begun. Extend it in Autotask, or choose the one that follows it.",
         )
     if _POSTED.search(text):
         return Misconfigured(

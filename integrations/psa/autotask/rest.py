@@ -82,7 +82,7 @@ class Rest:
         if any("could not be determined" in text.lower() for text in told_errors(answer.refusal_data())):
             return SignInRefused(
                 f"Autotask does not know an API user “{self._user}”.",
-                advice="Enter the user name (key) of the API user as Autotask shows it; it looks like an e-mail address.",
+                advice="Enter the user name (key) of the API user as Autotask shows it, like an e-mail address.",
                 status=answer.status,
             )
         if answer.status == 404 or (answer.is_html and answer.status < 500):

@@ -6,9 +6,9 @@ never shown again and cannot be taken back (Autotask REST v1.0, ContractServiceA
 Service bundles work the same under other names.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import lru_cache
 from typing import Any
 
 from integrations.sandbox.autotask.answers import Refused, missing, no_such_reference
@@ -75,14 +75,19 @@ def months_after(day: date, months: int) -> date:
     return date(year, month, min(day.day, (following - _DAY).day))
 
 
-def periods(contract: Record) -> Iterator[Period]:
+def periods(contract: Record) -> tuple[Period, ...]:
     """The billing periods of a contract, in order; the last is cut at its end."""
-    start, end = day_of(contract["startDate"]), day_of(contract["endDate"])
-    step = MONTHS_OF_PERIOD.get(contract.get("contractPeriodType", 1), 1)
-    number = 0
-    while (first := months_after(start, number * step)) <= end:
-        number += 1
-        yield Period(first, min(months_after(start, number * step) - _DAY, end))
+    months = MONTHS_OF_PERIOD.get(contract.get("contractPeriodType", 1), 1)
+    return _periods(contract["startDate"][:10], contract["endDate"][:10], months)
+
+
+@lru_cache(maxsize=256)
+def _periods(start: str, end: str, months: int) -> tuple[Period, ...]:
+    first, last = day_of(start), day_of(end)
+    found: list[Period] = []
+    while (begin := months_after(first, len(found) * months)) <= last:
+        found.append(Period(begin, min(months_after(first, (len(found) + 1) * months) - _DAY, last)))
+    return tuple(found)
 
 
 def periods_in_sight(contract: Record, first: date, horizon: date, ahead: int) -> list[Period]:
@@ -206,6 +211,7 @@ def adjust(desk: Desk, names: Names, given: Record) -> None:
         line = _add_line(desk, names, contract, given, day=day, change=change)
     else:
         roll_forward(desk, contract, until=day)
+        desk.store.commit()
         for row in _changed_rows(desk, names, line, given, day=day, change=change):
             desk.store.put(names.units, row)
         _reprice(desk, names, line, given)
@@ -219,7 +225,11 @@ def _checked(desk: Desk, given: Record) -> tuple[Record, date, int]:
     contract = desk.store.get("Contracts", given.get("contractID", -1))
     if contract is None:
         raise Refused(
-            (missing("contractID") if "contractID" not in given else no_such_reference("contractID", "Contract"))
+            (
+                missing("contractID")
+                if "contractID" not in given
+                else no_such_reference("contractID", "Contract")
+            )
             + _SUFFIX
         )
     _require_recurring(contract)
@@ -257,9 +267,7 @@ def _line(desk: Desk, names: Names, contract: Record, given: Record) -> Record |
     return found[0]
 
 
-def _add_line(
-    desk: Desk, names: Names, contract: Record, given: Record, *, day: date, change: int
-) -> Record:
+def _add_line(desk: Desk, names: Names, contract: Record, given: Record, *, day: date, change: int) -> Record:
     """An adjustment of a service that the contract does not have yet adds it."""
     if change < 0:
         raise Refused(_negative())
@@ -304,7 +312,9 @@ def _refuse_same_day(desk: Desk, names: Names, line: Record, row: Record, day: d
     if rule == "accept" or desk.is_technician:
         return
     ledger = desk.store.where(names.adjustments, "contractID", line["contractID"])
-    same = [one for one in ledger if one.get(names.line) == line["id"] and day_of(one["effectiveDate"]) == day]
+    same = [
+        one for one in ledger if one.get(names.line) == line["id"] and day_of(one["effectiveDate"]) == day
+    ]
     contract = desk.store.get("Contracts", line["contractID"]) or {}
     opens_period = any(period.first == day for period in periods(contract))
     if same and (rule == "reject" or not opens_period):

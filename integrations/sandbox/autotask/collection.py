@@ -31,7 +31,9 @@ class Collection:
 
     def find(self, row_id: int) -> Record | None:
         row = self._desk.store.get(self._entity.name, row_id)
-        if row is None or (self._parent_id is not None and row.get(self._entity.link or "") != self._parent_id):
+        if row is None or (
+            self._parent_id is not None and row.get(self._entity.link or "") != self._parent_id
+        ):
             return None
         return row
 
@@ -44,14 +46,15 @@ class Collection:
     def create(self, body: Any) -> int | None:
         given = self._given(body)
         if self._entity.name in _ADJUSTMENTS:
-            return self._adjust(given)
+            self._adjust(given)
+            return None
         checking = self._checked(given, before=None)
         self._check_webhook(checking.values)
-        record = {"id": self._desk.store.new_id(self._entity.name), **checking.finish()}
-        record = self._entity.finish(self._desk, record, None)
-        saved = self._desk.created(self._entity.name, record, self._entity.kind)
+        record = self._entity.finish(self._desk, checking.finish(), None)
+        row_id = self._desk.store.new_id(self._entity.name)
+        saved = self._desk.created(self._entity.name, {"id": row_id, **record}, self._entity.kind)
         self._entity.after(self._desk, saved, None)
-        return int(saved["id"])
+        return row_id
 
     def patch(self, body: Any) -> int:
         given = self._given(body)
@@ -73,7 +76,12 @@ class Collection:
             if one.name.lower() not in known and not one.read_only and not one.fixed and not one.required
         }
         for one in self._entity.shape.fields.values():
-            if one.required and not one.fixed and one.name.lower() not in known and one.name != self._entity.link:
+            if (
+                one.required
+                and not one.fixed
+                and one.name.lower() not in known
+                and one.name != self._entity.link
+            ):
                 raise Refused(missing(one.name))
         self.change(before, {**cleared, **given})
         return int(before["id"])
@@ -101,8 +109,8 @@ class Collection:
         found = {name: record.get(name) for name in names or shape.names if name != "userDefinedFields"}
         if self._desk.switches.dates == "zulu":
             for name in shape.dates:
-                if found.get(name):
-                    found[name] += "Z"
+                if value := found.get(name):
+                    found[name] = f"{value}Z"
         if shape.has_udfs and (names is None or "userDefinedFields" in names):
             may_see = self._desk.switches.protected_udfs_visible
             values = record.get("_udfs", {})
@@ -145,5 +153,3 @@ class Collection:
     def _check_webhook(self, values: Record) -> None:
         if self._entity.kind == "webhook" and values.get("webhookUrl"):
             check_new_webhook(self._desk, self._entity.name, values["webhookUrl"])
-
-

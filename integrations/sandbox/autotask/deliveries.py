@@ -72,7 +72,12 @@ class Deliveries:
             attempts += 1
             headers = {"X-Hook-Signature": signature(call.secret, call.body)}
             problem = _posted(call.url, call.body, headers, switches.webhook_timeout_seconds)
-        done = {"table": call.table, "webhook": call.webhook, "sequence": call.sequence, "action": call.action}
+        done = {
+            "table": call.table,
+            "webhook": call.webhook,
+            "sequence": call.sequence,
+            "action": call.action,
+        }
         self.log.append({**done, "id": call.row, "attempts": attempts, "problem": problem})
         self._account(call, problem)
 
@@ -91,7 +96,9 @@ class Deliveries:
                 desk.store.put(call.table, {**webhook, "isActive": False})
             desk.store.commit()
         if off and webhook and webhook.get("isActive"):
-            body = body_of({"Action": "Deactivated", "Guid": webhook["webhookGUID"], "EventTime": desk.now() + "Z"})
+            body = body_of(
+                {"Action": "Deactivated", "Guid": webhook["webhookGUID"], "EventTime": desk.now() + "Z"}
+            )
             _posted(webhook["deactivationUrl"], body, {}, desk.switches.webhook_timeout_seconds)
 
 

@@ -32,7 +32,7 @@ from integrations.sandbox.autotask.routes import ROUTES, Route, pattern_of
 from integrations.sandbox.autotask.seed import seed
 from integrations.sandbox.autotask.seedlarge import LARGE, seed_large
 from integrations.sandbox.autotask.settings import API_USER, Settings, settings_from
-from integrations.sandbox.autotask.store import Store
+from integrations.sandbox.autotask.store import Store, Tables
 from integrations.sandbox.autotask.webhooks import Call, calls_for
 from integrations.sandbox.dialect import ControlError, Section, Verb
 from integrations.sandbox.messages import Answer, Request, json_answer
@@ -55,6 +55,7 @@ class Autotask:
         self._clock = clock
         self._closing = threading.Event()
         self._rolled_on = ""
+        self._seeded: tuple[str, Tables] = ("", {})
         self.settings = Settings()
         if self.store.load():
             self.settings = settings_from(self.store.settings)
@@ -136,10 +137,9 @@ class Autotask:
         if large is not None and not (isinstance(large, dict) and set(large) <= set(LARGE)):
             raise ControlError(f"large takes: {', '.join(LARGE)}")
         with self.store.lock:
-            self.store.clear()
             self.settings = Settings()
             self.limits.clear()
-            seed(self.desk())
+            self._seed()
             if large is not None:
                 seed_large(self.desk(), **large)
             self.store.settings = self.settings.as_json()
@@ -151,6 +151,15 @@ class Autotask:
         self.deliveries.stop()
         with self.store.lock:
             self.store.close()
+
+    def _seed(self) -> None:
+        """The seed depends on the day only, and resets are frequent in tests: the tables of today are kept."""
+        today = self.desk().today().isoformat()
+        if self._seeded[0] != today:
+            self.store.clear()
+            seed(self.desk())
+            self._seeded = (today, self.store.copied_tables())
+        self.store.clear(self._seeded[1])
 
     def _zone(self, request: Request) -> Answer:
         """Open to all, and not counted; which zone a user belongs to is all it tells."""
@@ -222,7 +231,11 @@ class Autotask:
         if route.right == "query":
             raise not_permitted("query", status=self.settings.switches.permission_status)
         resource = self.store.get("Resources", int(named)) if named.isdigit() else None
-        if resource is None or not resource.get("isActive") or self.settings.switches.impersonation == "refused":
+        if (
+            resource is None
+            or not resource.get("isActive")
+            or self.settings.switches.impersonation == "refused"
+        ):
             raise Refused(IMPERSONATED)
         return self.desk(actor=resource["id"], request=request.number, impersonator=API_USER)
 
@@ -239,8 +252,7 @@ class Autotask:
         if route.action in ("about", "fields", "udfs"):
             return 200, _ABOUT[route.action](desk, route.entity)
         desk.require(route.entity.name, route.right)
-        below = route.entity.segment is not None and "*/" in pattern_of(request.path)[0]
-        collection = Collection(route.entity, desk, ids.pop(0) if below else None)
+        collection = Collection(route.entity, desk, ids.pop(0) if route.below_parent else None)
         if route.action in ("query", "count", "page"):
             return 200, self._read_many(desk, route, collection, request)
         if route.action == "children":

@@ -68,15 +68,18 @@ def _webhook_family(stem: str) -> list[Entity]:
     name = f"{stem}Webhooks"
     shapes = {name: WEBHOOK, f"{stem}WebhookFields": WEBHOOK_FIELD}
     shapes[f"{stem}WebhookExcludedResources"] = WEBHOOK_EXCLUDED
-    below = {"parent": name, "link": "webhookID"}
+    below: dict[str, Any] = {"parent": name, "link": "webhookID"}
     settle = partial(webhooks.after_field, stem)
     family = [
         Entity(name, "webhook", "QCUD", finish=webhooks.finish_webhook),
+        Entity(f"{stem}WebhookFields", "webhookField", "Q", "QCUD", segment="Fields", after=settle, **below),
         Entity(
-            f"{stem}WebhookFields", "webhookField", "Q", "QCUD", segment="Fields", after=settle, **below
-        ),
-        Entity(
-            f"{stem}WebhookExcludedResources", "webhookExcluded", "Q", "QCD", segment="ExcludedResources", **below
+            f"{stem}WebhookExcludedResources",
+            "webhookExcluded",
+            "Q",
+            "QCD",
+            segment="ExcludedResources",
+            **below,
         ),
     ]
     if stem != "TicketNote":
@@ -97,9 +100,9 @@ def _webhook_family(stem: str) -> list[Entity]:
     return family
 
 
-_CONTRACT = {"parent": "Contracts", "link": "contractID"}
-_TICKET = {"parent": "Tickets", "link": "ticketID"}
-_COMPANY = {"parent": "Companies", "link": "companyID"}
+_CONTRACT: dict[str, Any] = {"parent": "Contracts", "link": "contractID"}
+_TICKET: dict[str, Any] = {"parent": "Tickets", "link": "ticketID"}
+_COMPANY: dict[str, Any] = {"parent": "Companies", "link": "companyID"}
 
 ENTITIES: dict[str, Entity] = {
     one.name: one
@@ -145,7 +148,13 @@ ENTITIES: dict[str, Entity] = {
         ),
         Entity("Companies", "company", "QCU", finish=companies.finish_company),
         Entity(
-            "Contacts", "contact", "Q", "QCUD", segment="Contacts", finish=companies.finish_contact, **_COMPANY
+            "Contacts",
+            "contact",
+            "Q",
+            "QCUD",
+            segment="Contacts",
+            finish=companies.finish_contact,
+            **_COMPANY,
         ),
         Entity(
             "CompanyLocations",
@@ -168,7 +177,9 @@ ENTITIES: dict[str, Entity] = {
             **_CONTRACT,
         ),
         Entity("ContractServiceUnits", "units", "Q", "Q", segment="ServiceUnits", **_CONTRACT),
-        Entity("ContractServiceAdjustments", "adjustment", "C", "C", segment="ServiceAdjustments", **_CONTRACT),
+        Entity(
+            "ContractServiceAdjustments", "adjustment", "C", "C", segment="ServiceAdjustments", **_CONTRACT
+        ),
         Entity(
             "ContractServiceBundles",
             "contractServiceBundle",
@@ -179,7 +190,9 @@ ENTITIES: dict[str, Entity] = {
             after=billing.after_line,
             **_CONTRACT,
         ),
-        Entity("ContractServiceBundleUnits", "bundleUnits", "Q", "Q", segment="ServiceBundleUnits", **_CONTRACT),
+        Entity(
+            "ContractServiceBundleUnits", "bundleUnits", "Q", "Q", segment="ServiceBundleUnits", **_CONTRACT
+        ),
         Entity(
             "ContractServiceBundleAdjustments",
             "adjustment",
@@ -236,11 +249,19 @@ ENTITIES: dict[str, Entity] = {
         Entity("Resources", "resource", "QU"),
         Entity("Roles", "role", "QCU"),
         Entity("ResourceRoles", "resourceRole", "Q", "Q", "Resources", "Roles", "resourceID"),
-        Entity("ResourceRoleQueues", "resourceRoleQueue", "Q", "QCU", "Resources", "RoleQueues", "resourceID"),
+        Entity(
+            "ResourceRoleQueues", "resourceRoleQueue", "Q", "QCU", "Resources", "RoleQueues", "resourceID"
+        ),
         Entity("Departments", "department", "QCU"),
         Entity("UserDefinedFieldDefinitions", "udf", "QCU", finish=companies.finish_udf_definition),
         Entity(
-            "UserDefinedFieldListItems", "udfListItem", "Q", "QCU", "UserDefinedFields", "ListItems", "udfFieldId"
+            "UserDefinedFieldListItems",
+            "udfListItem",
+            "Q",
+            "QCU",
+            "UserDefinedFields",
+            "ListItems",
+            "udfFieldId",
         ),
         *(one for stem in webhooks.STEMS for one in _webhook_family(stem)),
         Entity("WebhookEventErrorLogs", "webhookError", "QD"),

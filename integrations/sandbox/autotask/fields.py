@@ -1,10 +1,10 @@
 """How is an Autotask entity written down? A short notation, because a sandbox needs lengths and flags as data.
 
-    name:kind[:longest][!][^][~][-]   kind: int long double decimal bool text date day,
-                                      `pick` for a picklist of its own, `pick<field` for one whose values depend on
-                                      `field`, `pick=Entity.field` for another's, `@Entity` for a reference
-    !  required                       ^  settable at creation only
-    ~  set by the server, ignored     -  cannot be queried
+name:kind[:longest][!][^][~][-]   kind: int long double decimal bool text date day,
+                                  `pick` for a picklist of its own, `pick<field` for one whose values depend on
+                                  `field`, `pick=Entity.field` for another's, `@Entity` for a reference
+!  required                       ^  settable at creation only
+~  set by the server, ignored     -  cannot be queried
 """
 
 from dataclasses import dataclass, field

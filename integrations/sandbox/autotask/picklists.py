@@ -98,7 +98,11 @@ PICKLISTS: dict[str, tuple[Value, ...]] = {
     "Contracts.status": ((0, "Inactive"), (1, "Active")),
     "Contracts.contractPeriodType": ((1, "Monthly"), (2, "Quarterly"), (3, "Semi-Annual"), (4, "Yearly")),
     "Contracts.contractCategory": ((1, "Managed Services"), (2, "Backup")),
-    "Contracts.billingPreference": ((1, "Immediately without timesheet"), (2, "Manually"), (3, "On timesheet")),
+    "Contracts.billingPreference": (
+        (1, "Immediately without timesheet"),
+        (2, "Manually"),
+        (3, "On timesheet"),
+    ),
     "Contracts.timeReportingRequiresStartAndStopTimes": ((0, "No"), (1, "Yes")),
     "ContractCharges.chargeType": ((1, "Operational"), (2, "Capitalized")),
     "ContractCharges.status": ((1, "Need To Order/Fulfill"), (7, "Delivered/Shipped Full")),
@@ -216,5 +220,3 @@ def described(rows: Iterable[Record]) -> list[Record]:
         }
         for row in rows
     ]
-
-

@@ -11,10 +11,14 @@ _PAGES = ("query/next", "query/prev")
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """`action`: get, query, count, page, children, create, patch, put, delete, about, fields or udfs."""
+    """`action`: get, query, count, page, children, create, patch, put, delete, about, fields or udfs.
+
+    `below_parent`: the first id of the path is the parent's.
+    """
 
     entity: Entity
     action: str
+    below_parent: bool = False
 
     @property
     def right(self) -> str:
@@ -28,7 +32,7 @@ def _routes() -> dict[str, Methods]:
     found: dict[str, Methods] = {}
     for entity in ENTITIES.values():
         name = entity.name.lower()
-        _add_letters(found, entity, name, entity.own)
+        _add_letters(found, entity, name, entity.own, below=False)
         if "Q" in entity.own:
             for path, action in (("query", "query"), ("query/count", "count")):
                 route = Route(entity, action)
@@ -39,22 +43,22 @@ def _routes() -> dict[str, Methods]:
             found[f"{name}/entityinformation{path}"] = {"GET": Route(entity, action)}
         if entity.parent and entity.segment:
             below = f"{entity.parent}/*/{entity.segment}".lower()
-            _add_letters(found, entity, below, entity.child)
+            _add_letters(found, entity, below, entity.child, below=True)
             if "Q" in entity.child:
-                found.setdefault(below, {})["GET"] = Route(entity, "children")
+                found.setdefault(below, {})["GET"] = Route(entity, "children", below_parent=True)
     return found
 
 
-def _add_letters(found: dict[str, Methods], entity: Entity, path: str, letters: str) -> None:
+def _add_letters(found: dict[str, Methods], entity: Entity, path: str, letters: str, *, below: bool) -> None:
     for letter, (method, action) in _WRITES.items():
         if letter in letters:
-            found.setdefault(path, {})[method] = Route(entity, action)
+            found.setdefault(path, {})[method] = Route(entity, action, below)
     if "U" in letters:
-        found[path]["PUT"] = Route(entity, "put")
+        found[path]["PUT"] = Route(entity, "put", below)
     if "Q" in letters:
-        found.setdefault(f"{path}/*", {})["GET"] = Route(entity, "get")
+        found.setdefault(f"{path}/*", {})["GET"] = Route(entity, "get", below)
     if "D" in letters:
-        found.setdefault(f"{path}/*", {})["DELETE"] = Route(entity, "delete")
+        found.setdefault(f"{path}/*", {})["DELETE"] = Route(entity, "delete", below)
 
 
 ROUTES = _routes()

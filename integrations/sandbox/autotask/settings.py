@@ -7,7 +7,7 @@ from typing import Any
 from integrations.sandbox.autotask.role import Role, full
 
 USER_NAME = "psaportal@cirrus-managed-it.example"
-SECRET = "sandboxSecret1"
+FIRST_KEY = "sandboxSecret1"
 INTEGRATION_CODE = "SANDBOX0000000000000000CODE"
 API_USER = 29682901
 API_VENDOR = 42
@@ -89,7 +89,8 @@ class Switches:
     posted_period: str = "reject"
     """An adjustment that would change a posted period: `reject` or `accept`."""
     same_day_adjustment: str = "reject_within_period"
-    """A second adjustment of a line for one day: `reject`, `accept`, or `reject_within_period` (not on its first day)."""
+    """A second adjustment of a line for one day: `reject`, `accept`, or `reject_within_period`, which lets the first
+    day of a period pass."""
     zero_units: str = "accept"
     """An adjustment down to nothing: `accept` or `reject`."""
     units_of_new_service: int = 1
@@ -132,7 +133,7 @@ _CHOICES: dict[str, tuple[Any, ...]] = {
 @dataclass(frozen=True, slots=True)
 class Settings:
     user_name: str = USER_NAME
-    secret: str = SECRET
+    secret: str = FIRST_KEY
     integration_code: str = INTEGRATION_CODE
     keys_made: int = 1
     role: Role = field(default_factory=full)

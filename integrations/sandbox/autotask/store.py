@@ -40,7 +40,13 @@ FIRST_IDS = {
     "UserDefinedFieldDefinitions": 29682778,
 }
 INDEXED: dict[str, tuple[str, ...]] = {
-    "Tickets": ("externalID", "ticketNumber", "companyID", "lastActivityDate", "lastTrackedModificationDateTime"),
+    "Tickets": (
+        "externalID",
+        "ticketNumber",
+        "companyID",
+        "lastActivityDate",
+        "lastTrackedModificationDateTime",
+    ),
     "TicketNotes": ("ticketID", "lastActivityDate"),
     "TicketHistory": ("ticketID",),
     "TicketAdditionalConfigurationItems": ("ticketID",),
@@ -90,6 +96,12 @@ class Index:
             del self._ids[key]
             del self._keys[bisect_left(self._keys, key)]
 
+    def copy(self) -> "Index":
+        twin = Index()
+        twin._ids = {key: set(ids) for key, ids in self._ids.items()}
+        twin._keys = list(self._keys)
+        return twin
+
     def equal(self, value: Any) -> set[int]:
         return self._ids.get(_folded(value), set())
 
@@ -117,6 +129,12 @@ class Table:
         self.ids: list[int] = []
         self.next_id = FIRST_IDS.get(name, 1)
         self.indexes = {field: Index() for field in INDEXED.get(name, ())}
+
+    def copy(self) -> "Table":
+        twin = Table(self.name)
+        twin.rows, twin.ids, twin.next_id = dict(self.rows), list(self.ids), self.next_id
+        twin.indexes = {field: index.copy() for field, index in self.indexes.items()}
+        return twin
 
     def put(self, record: Record) -> None:
         row_id: int = record["id"]
@@ -153,6 +171,9 @@ class Table:
                 index.remove(old, row_id)
             if new is not None:
                 index.add(new, row_id)
+
+
+Tables = dict[str, Table]
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,9 +275,12 @@ class Store:
         if self._file:
             self._file.close()
 
-    def clear(self) -> None:
-        """Forget all rows; the state file is left to `rewrite`."""
-        self._tables: dict[str, Table] = {}
+    def copied_tables(self) -> Tables:
+        return {name: table.copy() for name, table in self._tables.items()}
+
+    def clear(self, tables: Tables | None = None) -> None:
+        """Forget all rows; the state file is left to `rewrite`. Or begin with these tables, which are copied."""
+        self._tables: Tables = {name: table.copy() for name, table in (tables or {}).items()}
         self._counters: dict[str, int] = {}
         self._changes = []
         self.settings = {}

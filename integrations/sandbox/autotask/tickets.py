@@ -52,7 +52,7 @@ def fill_ticket(desk: Desk, checking: Checking, given: Mapping[str, Any]) -> Non
     if checking.before is not None:
         return
     category = category_of(desk, checking.values)
-    defaults: Record = {"ticketCategory": category["id"], "ticketType": 1, "ticketNumber": _number(desk)}
+    defaults: Record = {"ticketCategory": category["id"], "ticketType": 1}
     if desk.switches.category_defaults:
         defaults |= _defaults_of(desk, category)
         if hours := category.get("_due_hours"):
@@ -63,7 +63,11 @@ def fill_ticket(desk: Desk, checking: Checking, given: Mapping[str, Any]) -> Non
 
 
 def finish_ticket(desk: Desk, record: Record, before: Record | None) -> Record:
-    errors = [*_company_errors(desk, record), *_resource_errors(desk, record), *_sub_issue_errors(desk, record)]
+    errors = [
+        *_company_errors(desk, record),
+        *_resource_errors(desk, record),
+        *_sub_issue_errors(desk, record),
+    ]
     if before is None:
         errors += _missing_of_a_new_one(desk, record)
     if _is_complete(record) and not _is_complete(before) and not record.get("resolution"):
@@ -75,7 +79,13 @@ def finish_ticket(desk: Desk, record: Record, before: Record | None) -> Record:
     now = desk.now()
     made = _made(desk, now) if before is None else {}
     touched = {"lastActivityDate": now, "lastTrackedModificationDateTime": now, "lastActivityPersonType": 1}
-    return {**record, **made, **touched, "lastActivityResourceID": desk.actor, **_completion(desk, record, before)}
+    return {
+        **record,
+        **made,
+        **touched,
+        "lastActivityResourceID": desk.actor,
+        **_completion(desk, record, before),
+    }
 
 
 def after_ticket(desk: Desk, record: Record, before: Record | None) -> None:
@@ -121,8 +131,7 @@ def category_of(desk: Desk, ticket: Record) -> Record:
 
 def _defaults_of(desk: Desk, category: Record) -> Record:
     rows = desk.store.where("TicketCategoryFieldDefaults", "ticketCategoryID", category["id"])
-    found = {_FIELD_OF_DEFAULT.get(name, name): row[name] for row in rows for name in _DEFAULTS if name in row}
-    return found
+    return {_FIELD_OF_DEFAULT.get(name, name): row[name] for row in rows for name in _DEFAULTS if name in row}
 
 
 def _number(desk: Desk) -> str:
@@ -142,7 +151,7 @@ def _missing_of_a_new_one(desk: Desk, record: Record) -> list[str]:
         required.append("billingCodeID")
     errors = [f"{name} is required." for name in dict.fromkeys(required) if record.get(name) is None]
     nobody = not any(record.get(name) for name in ("queueID", "assignedResourceID", "assignedResourceRoleID"))
-    if nobody and desk.switches.queue_or_resource == "required":
+    if nobody and "queueID" not in required and desk.switches.queue_or_resource == "required":
         errors.append(_NOBODY)
     return errors
 
@@ -183,6 +192,7 @@ def _made(desk: Desk, now: str) -> Record:
         "createDate": now,
         "creatorResourceID": desk.actor,
         "creatorType": 1,
+        "ticketNumber": _number(desk),
         "impersonatorCreatorResourceID": desk.impersonator,
         "apiVendorID": None if desk.is_technician else API_VENDOR,
     }

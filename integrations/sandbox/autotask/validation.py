@@ -149,7 +149,11 @@ def _integer(raw: Any, one: Field) -> int:
     number = _number(raw, one)
     if number != int(number) or abs(number) > _LARGEST[one.kind]:
         raise Unfit(f"Input string '{raw}' is not a valid integer. Path '{one.name}'. ")
-    return int(raw) if isinstance(raw, (int, str)) and not isinstance(raw, bool) and _digits(raw) else int(number)
+    return (
+        int(raw)
+        if isinstance(raw, (int, str)) and not isinstance(raw, bool) and _digits(raw)
+        else int(number)
+    )
 
 
 def _digits(raw: Any) -> bool:

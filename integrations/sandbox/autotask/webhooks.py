@@ -56,7 +56,7 @@ def finish_webhook(desk: Desk, record: Record, before: Record | None) -> Record:
         raise Refused("webhookUrl and deactivationUrl must be https addresses.")
     if before is not None:
         return record
-    guid = str(uuid.uuid5(_NAMESPACE, f"{record['id']} {record['name']} {record['webhookUrl']} {desk.now()}"))
+    guid = str(uuid.uuid5(_NAMESPACE, f"{record['name']} {record['webhookUrl']} {desk.now()}"))
     return {**record, "webhookGUID": guid, "ownerResourceID": desk.actor, "isReady": False}
 
 
@@ -91,7 +91,9 @@ def calls_for(desk: Desk, event: Event) -> list[Call]:
     return [
         _call(desk, table, webhook, event, fields)
         for webhook in list(desk.store.all(table))
-        if webhook.get("isActive") and webhook.get("isReady") and webhook.get(f"isSubscribedTo{event.action}Events")
+        if webhook.get("isActive")
+        and webhook.get("isReady")
+        and webhook.get(f"isSubscribedTo{event.action}Events")
         if not _is_excluded(desk.store, table, webhook["id"], event.person)
         if (fields := _fields(desk.store, table, webhook["id"], event)) is not None
     ]
@@ -146,9 +148,7 @@ def _fields(store: Store, table: str, webhook_id: int, event: Event) -> Record |
     return found if touched or event.action != "Update" else None
 
 
-def _watched(
-    store: Store, table: str, webhook_id: int, event: Event
-) -> list[tuple[str, Record, Any, Any]]:
+def _watched(store: Store, table: str, webhook_id: int, event: Event) -> list[tuple[str, Record, Any, Any]]:
     found = []
     for row in store.all(table.removesuffix("s") + "Fields"):
         name = label_of(store, f"{table.removesuffix('s')}Fields.fieldID", row["fieldID"])

@@ -20,7 +20,7 @@ SIGN_IN = SignIn(
 def test_every_kind_can_be_connected_to_without_a_call(kind: str) -> None:
     psa: Psa = connect(kind, SIGN_IN, policy=AddressPolicy())
     assert psa.kind == kind
-    assert ABILITIES[kind].summary_length == 100
+    assert ABILITIES[kind].summary_length >= 100
     psa.close()
 
 

@@ -91,3 +91,15 @@ def sandbox(running):
 @pytest.fixture
 def call(sandbox):
     return Caller(sandbox, sandbox.dialect.credentials())
+
+
+@pytest.fixture(scope="session")
+def running_autotask():
+    with running_sandbox(kind="autotask") as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+def autotask(running_autotask):
+    running_autotask.control.reset()
+    return running_autotask
