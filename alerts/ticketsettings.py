@@ -8,11 +8,17 @@ from dataclasses import dataclass
 
 from alerts.models import TicketSettings
 from integrations.models import Choice, Credentials
+from portal import database
 from portal.inheritance import Effective, Tree, level_id, resolve
 from portal.models import Client, Organization
 
 CHOICES = ("board", "new_status", "closing_status", "type", "subtype", "priority", "source")
 FIELDS = (*CHOICES, "automatic_closure")
+
+
+_rows = database.Prepared(
+    lambda partner: TicketSettings.objects.filter(partner_id=partner).select_related(*CHOICES)
+)
 
 
 @dataclass(frozen=True)
@@ -25,7 +31,7 @@ class SettingsOf:
     @classmethod
     def of(cls, partner_id: uuid.UUID) -> SettingsOf:
         """Two queries."""
-        rows = TicketSettings.objects.filter(partner_id=partner_id).select_related(*CHOICES)
+        rows = _rows(partner_id)
         return cls({level_id(row): row for row in rows}, Tree.of(partner_id))
 
     def value(self, field: str, level: Client | Organization) -> Effective[object]:

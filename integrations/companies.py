@@ -9,7 +9,7 @@ from django.db import transaction
 
 from integrations import eventlog
 from integrations.models import CompanyLink, Credentials
-from portal import clock
+from portal import clock, database
 from portal.models import Client
 
 
@@ -34,8 +34,11 @@ def links_of(
     clients: Iterable[uuid.UUID], credentials: Iterable[uuid.UUID]
 ) -> dict[tuple[uuid.UUID, uuid.UUID], str]:
     """PSA company ids by (client, credentials)."""
-    rows = CompanyLink.objects.filter(client__in=clients, credentials__in=credentials)
-    return {
-        (client, connection): company
-        for client, connection, company in rows.values_list("client_id", "credentials_id", "psa_company_id")
-    }
+    return {(client, connection): company for client, connection, company in _links(clients, credentials)}
+
+
+_links = database.Prepared(
+    lambda clients, credentials: CompanyLink.objects.filter(
+        client__in=clients, credentials__in=credentials
+    ).values_list("client_id", "credentials_id", "psa_company_id")
+)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from django.db import IntegrityError, transaction
-from django.db.models import Max, Q
+from django.db.models import Max
 
+from portal import access, database
 from portal.access import Actor
 from portal.models import Client, Organization, Partner
 from portal.models.partners import client_number_of
@@ -19,7 +20,7 @@ MOST_TRIES = 5
 def find_clients(references: Iterable[str], actor: Actor) -> dict[str, Client]:
     """Active clients by the reference they were named with: `19652`, `EFS-19652` or our id. Others' are not found.
 
-    One query.
+    One query for numbers, one for ids.
     """
     numbers: dict[int, list[str]] = {}
     ids: dict[uuid.UUID, list[str]] = {}
@@ -31,12 +32,32 @@ def find_clients(references: Iterable[str], actor: Actor) -> dict[str, Client]:
             ids.setdefault(key, []).append(reference)
     if not numbers and not ids:
         return {}
-    wanted = Q(number__in=numbers) if not ids else Q(number__in=numbers) | Q(pk__in=ids)
+    partners = access.partner_ids_of(actor)
+    rows = [*_clients(partners, "number", numbers), *_clients(partners, "pk", ids)]
     found: dict[str, Client] = {}
-    for client in Client.objects.visible_to(actor).filter(wanted, is_active=True):
+    for client in rows:
         for reference in [*numbers.get(client.number, []), *ids.get(client.pk, [])]:
             found[reference] = client
     return found
+
+
+def _clients(partners: Collection[object], name: str, values: Collection[object]) -> list[Client]:
+    """Active clients by number or id, of these partners only."""
+    if not values or not partners:
+        return []
+    if partners is access.EVERY_PARTNER:
+        return _of_all(values, name=name)
+    return _of_some(partners, values, name=name)
+
+
+_of_all = database.Prepared(
+    lambda values, *, name: Client.objects.filter(is_active=True, **{f"{name}__in": values})
+)
+_of_some = database.Prepared(
+    lambda partners, values, *, name: Client.objects.filter(
+        partner_id__in=partners, is_active=True, **{f"{name}__in": values}
+    )
+)
 
 
 def uuid_of(text: str) -> uuid.UUID | None:

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
+from portal import database
 from portal.models import Client, Organization
 
 T = TypeVar("T")
@@ -27,6 +28,9 @@ class Effective(Generic[T]):
         return self.source is None
 
 
+_nodes = database.Prepared(lambda partner: Organization.objects.filter(partner_id=partner))
+
+
 @dataclass(frozen=True)
 class Tree:
     """One partner's organizations, read once; answers who inherits from whom without further queries."""
@@ -35,7 +39,7 @@ class Tree:
 
     @classmethod
     def of(cls, partner_id: uuid.UUID) -> Tree:
-        return cls({node.pk: node for node in Organization.objects.filter(partner_id=partner_id)})
+        return cls({node.pk: node for node in _nodes(partner_id)})
 
     def upwards(self, organization_id: uuid.UUID) -> list[Organization]:
         """The organization, its parent, ... up to the top. A cycle (which no door allows) ends the walk."""

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -49,4 +51,7 @@ def test_an_interrupted_run_leaves_no_process_behind(number: signal.Signals) -> 
     run.communicate(timeout=30)
     _, alive = psutil.wait_procs(family, timeout=5)
     assert alive == []
-    assert number == signal.SIGKILL or not list(Path("/tmp").glob(f"psap-chaos-{run.pid}-*"))
+    left_behind = list(Path(tempfile.gettempdir()).glob(f"psap-chaos-{run.pid}-*"))
+    for folder in left_behind:
+        shutil.rmtree(folder)
+    assert number == signal.SIGKILL or not left_behind

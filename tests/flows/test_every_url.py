@@ -28,6 +28,7 @@ ROOMS = ("portal", "integrations", "billing", "alerts")
 ANYBODY = {
     "healthz",
     "readyz",
+    "favicon.ico",
     "accounts/login/",
     "accounts/signup/",
     "accounts/inactive/",

@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Mapping
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import Any
 
 from integrations.psa.autotask import filters
@@ -92,9 +92,10 @@ class Adjustments:
             conditions.append(filters.equals("serviceID", body["serviceID"]))
         rows = self._rest.all("ContractServiceUnits", *conditions, fields=FIELDS)
         periods = [period for row in rows if (period := period_of(row))]
+        today = datetime.fromtimestamp(self._clock(), UTC).date()
         if not periods:
             return str(body.get("contractServiceID", "")), "0" if "contractServiceID" in body else ABSENT
-        units = units_from(periods, date.fromisoformat(body["effectiveDate"]))
+        units = units_from(periods, date.fromisoformat(body["effectiveDate"]), today)
         if isinstance(units, Problem):
             raise Unsettled(
                 f"The service is not what it was when the plan was made: {units.text} Nothing was sent.",

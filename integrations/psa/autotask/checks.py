@@ -184,7 +184,11 @@ class Checks:
         if ours:
             text = f"{', '.join(ours)} of devices is hidden from the API user."
             return Check(name="", verdict="failed", detail=text, fix=PROTECTED_ADVICE)
-        text = "Other fields of devices are hidden, none that is written." if hidden else "Nothing is hidden on devices."
+        text = (
+            "Other fields of devices are hidden, none that is written."
+            if hidden
+            else "Nothing is hidden on devices."
+        )
         return Check(name="", verdict="passed", detail=text)
 
 

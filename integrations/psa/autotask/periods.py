@@ -109,14 +109,19 @@ def _begins_period(day: date, first_day: date | None) -> bool:
     return day.day == first_day.day or (is_last_of_month and first_day.day > day.day)
 
 
-def units_from(periods: Sequence[Period], day: date) -> int | Problem:
-    """How many units there are from that day on, as long as that day can still be changed."""
+def units_from(periods: Sequence[Period], effective_on: date, today: date) -> int | Problem:
+    """How many units there are now, or on the day of a change to come, as long as that day can still be changed.
+
+    A change may take effect earlier in the running period; somebody else's may have cut that period since.
+    """
+    start = period_on(periods, effective_on)
+    if start and start.is_posted:
+        return Problem(code="period_posted", text="Its period has been approved and posted.", advice="")
+    day = max(effective_on, today)
     current = period_on(periods, day)
     if current is None:
         before = period_on(periods, day - timedelta(days=1))
         return before.units if before else _not_running(periods, day)
-    if current.is_posted:
-        return Problem(code="period_posted", text="Its period has been approved and posted.", advice="")
     return _unclear(periods, current, day) or current.units
 
 

@@ -90,13 +90,13 @@ def _periods(start: str, end: str, months: int) -> tuple[Period, ...]:
     return tuple(found)
 
 
-def periods_in_sight(contract: Record, first: date, horizon: date, ahead: int) -> list[Period]:
-    """Those that end on `first` or later and begin no later than `ahead` periods after the one of `horizon`."""
+def periods_in_sight(desk: Desk, contract: Record, first: date, until: date) -> list[Period]:
+    """Those that end on `first` or later, begin no later than `until` or are among the next few from today."""
     found: list[Period] = []
-    later = 0
+    ahead = 0
     for period in periods(contract):
-        later += period.first > horizon
-        if later > ahead:
+        ahead += period.first > desk.today()
+        if ahead > desk.switches.periods_ahead and period.first > until:
             break
         if period.last >= first:
             found.append(Period(max(period.first, first), period.last))
@@ -131,8 +131,7 @@ def begin_line(desk: Desk, names: Names, line: Record, first: date, units: int) 
 
 def _fresh_rows(desk: Desk, names: Names, line: Record, first: date, units: int) -> list[Record]:
     contract = desk.store.get("Contracts", line["contractID"]) or {}
-    horizon = max(desk.today(), first)
-    found = periods_in_sight(contract, first, horizon, desk.switches.periods_ahead)
+    found = periods_in_sight(desk, contract, first, first)
     return [{"id": desk.store.new_id(names.units), **unit_row(names, line, one, units)} for one in found]
 
 
@@ -184,7 +183,6 @@ def after_contract(desk: Desk, record: Record, before: Record | None) -> None:
 
 def roll_forward(desk: Desk, contract: Record, until: date | None = None) -> None:
     """Write the unit rows of periods that have come into sight since, or that a change far ahead needs."""
-    horizon = max(desk.today(), until or date.min)
     for names in BOTH:
         for line in desk.store.where(names.lines, "contractID", contract["id"]):
             rows = rows_of(desk, names, line["id"])
@@ -193,7 +191,7 @@ def roll_forward(desk: Desk, contract: Record, until: date | None = None) -> Non
                 continue
             first = day_of(last["endDate"]) + _DAY
             prices = {"_price": last["_price"], "_cost": last["_cost"]}
-            for period in periods_in_sight(contract, first, horizon, desk.switches.periods_ahead):
+            for period in periods_in_sight(desk, contract, first, until or date.min):
                 row = unit_row(names, line, period, last["units"], **prices)
                 desk.store.put(names.units, {"id": desk.store.new_id(names.units), **row})
 

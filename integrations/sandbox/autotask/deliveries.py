@@ -72,6 +72,8 @@ class Deliveries:
             attempts += 1
             headers = {"X-Hook-Signature": signature(call.secret, call.body)}
             problem = _posted(call.url, call.body, headers, switches.webhook_timeout_seconds)
+        if self._stopping.is_set():
+            return
         done = {
             "table": call.table,
             "webhook": call.webhook,

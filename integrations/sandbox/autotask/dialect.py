@@ -139,6 +139,8 @@ class Autotask:
         with self.store.lock:
             self.settings = Settings()
             self.limits.clear()
+            self.deliveries.stop()
+            self.deliveries = Deliveries(self.desk)
             self._seed()
             if large is not None:
                 seed_large(self.desk(), **large)
@@ -315,7 +317,7 @@ _ABOUT = {"about": information.about, "fields": information.fields, "udfs": info
 def _parsed(body: bytes) -> Any:
     try:
         return json.loads(body)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise Refused("The request body is not valid JSON.") from error
 
 

@@ -11,12 +11,11 @@ from operator import ge, gt, le, lt
 from typing import Any
 
 from integrations.sandbox.autotask.answers import Refused, unknown_field
-from integrations.sandbox.autotask.desk import MIDNIGHT
 from integrations.sandbox.autotask.fields import Field, Shape
 from integrations.sandbox.autotask.settings import Switches
 from integrations.sandbox.autotask.store import Record, Store, Table
 from integrations.sandbox.autotask.udfs import NUMBER, find_definition
-from integrations.sandbox.autotask.validation import stored_moment
+from integrations.sandbox.autotask.validation import stored_day_of, stored_moment
 
 Test = Callable[[Record], bool]
 MOST_ORS = 500
@@ -147,7 +146,7 @@ def _literal(field: Field, value: Any) -> Any:
             raise Refused(
                 "Conversion failed when converting date and/or time from character string."
             ) from error
-        return str(value).strip()[:10] + MIDNIGHT if field.kind == "day" else moment
+        return stored_day_of(str(value)) if field.kind == "day" else moment
     return str(value)
 
 

@@ -78,6 +78,8 @@ def finish_ticket(desk: Desk, record: Record, before: Record | None) -> Record:
         record = {**record, "status": before["status"], "_bounces": before["_bounces"] - 1}
     now = desk.now()
     made = _made(desk, now) if before is None else {}
+    if before is not None and not record.get("ticketNumber"):
+        record = {**record, "ticketNumber": before["ticketNumber"]}
     touched = {"lastActivityDate": now, "lastTrackedModificationDateTime": now, "lastActivityPersonType": 1}
     return {
         **record,

@@ -136,6 +136,11 @@ def stored_moment(raw: str) -> str:
     return stored_time(at.replace(tzinfo=UTC) if at.tzinfo is None else at)
 
 
+def stored_day_of(raw: str) -> str:
+    """Cut to its day as written: a time or a zone does not move it."""
+    return datetime.fromisoformat(raw.strip()).date().isoformat() + MIDNIGHT
+
+
 def _text(raw: Any, one: Field) -> str | None:
     if isinstance(raw, (dict, list)):
         raise Unfit(_unexpected(raw, one))
@@ -187,9 +192,8 @@ def _date(raw: Any, one: Field) -> str:
 
 
 def _day(raw: Any, one: Field) -> str:
-    """Cut to its day as written: a time or a zone does not move it."""
     _date(raw, one)
-    return str(raw).strip()[:10] + MIDNIGHT
+    return stored_day_of(raw)
 
 
 def _unexpected(raw: Any, one: Field) -> str:

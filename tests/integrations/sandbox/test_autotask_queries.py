@@ -177,3 +177,24 @@ def test_bodies_may_be_compressed_when_switched(ask, autotask):
     assert ask("POST", "/Tickets/query", packed, headers=headers).status == 500
     autotask.control.switches(accepts_gzip=True)
     assert len(ask("POST", "/Tickets/query", packed, headers=headers).json["items"]) == 3
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"[]", b"null", b'"x"', b"[" * 100_000])
+def test_a_body_that_is_no_query_is_refused(ask, body):
+    assert ask("POST", "/Tickets/query", body).status == 500
+
+
+@pytest.mark.parametrize("day", ["2000-01-01", "20000101", "2000-01-01T23:59:00-05:00"])
+def test_a_day_is_taken_as_written(ask, day):
+    contract = {
+        "companyID": BAKERY,
+        "contractName": "Old",
+        "contractType": 7,
+        "startDate": day,
+        "endDate": "2001-01-01",
+        "status": 1,
+        "timeReportingRequiresStartAndStopTimes": 0,
+    }
+    made = ask.create("/Contracts", contract)
+    (found,) = ask.query("Contracts", where("startDate", day), includeFields=["id", "startDate"])
+    assert found == {"id": made, "startDate": "2000-01-01T00:00:00.000"}

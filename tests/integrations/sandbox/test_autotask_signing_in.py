@@ -9,7 +9,7 @@ from integrations.sandbox import running_sandbox
 from integrations.sandbox.autotask.answers import Refused
 from integrations.sandbox.autotask.limits import Limits
 from integrations.sandbox.autotask.settings import Switches
-from tests.integrations.sandbox.autotask_caller import BAKERY, TICKET, AutotaskCaller, where
+from tests.integrations.sandbox.autotask_caller import BAKERY, TICKET, AutotaskCaller
 
 ALL = {"filter": [{"op": "exist", "field": "id"}]}
 
@@ -99,7 +99,11 @@ def test_a_missing_right_is_a_500_that_names_it(ask, autotask, right, method, pa
 def test_entity_information_follows_the_role_unless_switched(ask, autotask):
     autotask.control.role(contracts={"update": "None"})
     info = ask("GET", "/Contracts/entityInformation").json["info"]
-    assert (info["canUpdate"], info["userAccessForUpdate"], info["userAccessForQuery"]) == (True, "None", "All")
+    assert (info["canUpdate"], info["userAccessForUpdate"], info["userAccessForQuery"]) == (
+        True,
+        "None",
+        "All",
+    )
     autotask.control.switches(access_follows_user=False)
     assert ask("GET", "/Contracts/entityInformation").json["info"]["userAccessForUpdate"] == "All"
 

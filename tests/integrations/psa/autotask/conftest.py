@@ -15,7 +15,7 @@ from tests.integrations.psa.conftest import LOCAL
 
 Connect = Callable[..., AutotaskPsa]
 
-BACKUP_QUEUE, ALERTS_QUEUE = "29682834", "29682835"
+BACKUP_QUEUE = "29682834"
 
 
 @pytest.fixture(scope="module")
@@ -93,9 +93,17 @@ def backup_failed(**changes: object) -> WantedTicket:
 
 
 def line(key: str, product_id: str, quantity: object, **more: object) -> WantedLine:
-    values = {"key": key, "product_id": product_id, "product_name": key, "quantity": Decimal(str(quantity)), **more}
+    values = {
+        "key": key,
+        "product_id": product_id,
+        "product_name": key,
+        "quantity": Decimal(str(quantity)),
+        **more,
+    }
     return WantedLine(**values)  # type: ignore[arg-type]
 
 
 def lines(contract_id: str, *wanted: WantedLine) -> WantedLines:
-    return WantedLines(agreement_id=contract_id, agreement_name="Backup Services", company_id="201", lines=wanted)
+    return WantedLines(
+        agreement_id=contract_id, agreement_name="Backup Services", company_id="201", lines=wanted
+    )

@@ -311,9 +311,24 @@ def test_a_last_period_that_is_posted_cannot_be_changed() -> None:
 
 
 def test_units_carry_on_into_a_period_that_has_no_row_yet() -> None:
-    assert units_from([month(2, 40)], date(2026, 3, 1)) == 40
-    assert isinstance(units_from([month(2, 40)], date(2026, 3, 2)), Problem)
-    assert isinstance(units_from([month(2, 40, posted=True)], TODAY), Problem)
+    assert units_from([month(2, 40)], date(2026, 3, 1), TODAY) == 40
+    assert isinstance(units_from([month(2, 40)], date(2026, 3, 2), TODAY), Problem)
+    assert isinstance(units_from([month(2, 40, posted=True)], date(2026, 2, 1), TODAY), Problem)
+
+
+def test_a_change_from_the_first_of_the_month_looks_at_the_units_of_today() -> None:
+    early = Period(
+        line_id="1", service_id="2", starts=date(2026, 2, 1), ends=date(2026, 2, 8), units=40, is_posted=False
+    )
+    late = Period(
+        line_id="1",
+        service_id="2",
+        starts=date(2026, 2, 9),
+        ends=date(2026, 2, 28),
+        units=47,
+        is_posted=False,
+    )
+    assert units_from([early, late], date(2026, 2, 1), TODAY) == 47
 
 
 # --- Limits -----------------------------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from integrations.psa.autotask import AutotaskPsa
 from integrations.psa.errors import Misconfigured, NotFound, PsaError, Unreachable
 from integrations.psa.port import TicketState
 from integrations.sandbox import Sandbox
-from tests.integrations.psa.autotask.conftest import ALERTS_QUEUE, Connect, backup_failed
+from tests.integrations.psa.autotask.conftest import Connect, backup_failed
 
 
 def opened(psa: AutotaskPsa, **changes: object) -> TicketState:
@@ -107,7 +107,9 @@ def test_a_ticket_that_a_technician_closed_is_left_alone(psa: AutotaskPsa, sandb
     assert (plan.found["is_closed"], plan.found["number"]) == (True, ticket.number)
 
 
-def test_a_merged_ticket_is_told_at_the_other_one_which_stays_open(psa: AutotaskPsa, sandbox: Sandbox) -> None:
+def test_a_merged_ticket_is_told_at_the_other_one_which_stays_open(
+    psa: AutotaskPsa, sandbox: Sandbox
+) -> None:
     ticket, other = opened(psa), opened(psa, external_ref="portal:18:1")
     sandbox.control.technician("merge", ticket=int(ticket.id), into=int(other.id))
     assert psa.ticket(ticket.id).merged_into == other.id
@@ -184,7 +186,9 @@ def test_a_category_may_give_the_queue(psa: AutotaskPsa, sandbox: Sandbox) -> No
     assert sandbox.control.tickets(id=ticket.id)[0]["dueDateTime"]
 
 
-def test_a_value_that_is_new_in_autotask_is_known_at_once(psa: AutotaskPsa, sandbox: Sandbox, monkeypatch: Any) -> None:
+def test_a_value_that_is_new_in_autotask_is_known_at_once(
+    psa: AutotaskPsa, sandbox: Sandbox, monkeypatch: Any
+) -> None:
     sandbox.control.technician("add", picklist="Tickets.queueID", value=77, name="Night Watch")
     monkeypatch.setattr("integrations.psa.autotask.opening.FRESH", 0.0)
     assert opened(psa, board_id="77").board_id == "77"
@@ -213,7 +217,9 @@ def test_the_sweep_finds_what_is_ours_and_recent(psa: AutotaskPsa, sandbox: Sand
     assert psa.recent_tickets("portal:", datetime.now(UTC) + timedelta(hours=1)) == []
 
 
-@pytest.mark.parametrize("fault", ["commit_then_drop", "status_500", "html_503", "truncated_json", "invalid_json"])
+@pytest.mark.parametrize(
+    "fault", ["commit_then_drop", "status_500", "html_503", "truncated_json", "invalid_json"]
+)
 def test_a_create_without_an_answer_is_unknown_and_found_by_its_key(
     psa: AutotaskPsa, sandbox: Sandbox, fault: str
 ) -> None:
