@@ -13,6 +13,7 @@ PYTEST  := $(BIN)/python -m pytest
 JOBS    ?= 2
 ARGS    ?=
 NEEDS_MORE_THAN_PYTHON := browser or chaos or load
+WITHOUT_DATABASE := --ignore=tests/architecture --ignore=tests/integrations/psa --ignore=tests/integrations/sandbox
 OFFLINE := DATABASE_URL=sqlite://:memory: REDIS_URL=
 
 # Chaos: how many events, how many kill -9, and where the dice start
@@ -25,7 +26,7 @@ POSTGRES_URL ?= postgres://postgres@127.0.0.1:5432/psap_test
 TEST_REDIS_URL ?= redis://127.0.0.1:6379/9
 
 .DEFAULT_GOAL := help
-.PHONY: help .venv dev run test coverage check deploy-check fmt bench chaos proofs postgres-test browser-test lock clean
+.PHONY: help .venv dev run test coverage check deploy-check fmt bench chaos kills proofs postgres-test browser-test lock clean
 
 help: ## show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-zA-Z.-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -63,7 +64,7 @@ coverage: dev ## the same, and say which lines no test reached
 	$(OFFLINE) $(PYTEST) -n $(JOBS) -m "not (postgres or $(NEEDS_MORE_THAN_PYTHON))" --cov --cov-report=term-missing:skip-covered $(ARGS)
 
 postgres-test: dev ## run them on PostgreSQL and Redis, with those that only make sense there (POSTGRES_URL=...)
-	DATABASE_URL=$(POSTGRES_URL) REDIS_URL=$(TEST_REDIS_URL) $(PYTEST) --create-db -n $(JOBS) -m "not ($(NEEDS_MORE_THAN_PYTHON))" $(ARGS)
+	DATABASE_URL=$(POSTGRES_URL) REDIS_URL=$(TEST_REDIS_URL) $(PYTEST) --create-db -n $(JOBS) -m "not ($(NEEDS_MORE_THAN_PYTHON))" $(WITHOUT_DATABASE) $(ARGS)
 
 browser-test: dev ## look at the pages with Chromium, as a partner would
 	$(OFFLINE) $(PYTEST) -m browser $(ARGS)
@@ -90,13 +91,16 @@ fmt: dev ## put the code in order
 	$(BIN)/ruff check --fix-only .
 	$(BIN)/ruff format .
 
-bench: dev ## measure: events, search, pages, billing (prints numbers)
+bench: dev ## measure how fast it is, each figure beside its goal (ARGS=--smoke, --only, --full; DATABASE_URL)
 	$(MANAGE) bench $(ARGS)
 
 chaos: dev ## kill the product while it works and count what was lost: EVENTS, KILLS, SEED
 	$(MANAGE) chaos --events $(EVENTS) --kills $(KILLS) --seed $(SEED) $(ARGS)
 
-proofs: dev ## prove the product's promises one by one and print them
+kills: dev ## kill and hang each process of the product in turn; be whole again within 30 s (table in var/artefacts)
+	$(OFFLINE) $(PYTEST) -m chaos -s tests/chaos/test_supervisor.py $(ARGS)
+
+proofs: dev ## show what nobody else has, with figures; what is not built yet says so
 	$(MANAGE) proofs $(ARGS)
 
 # ------------------------------------------------------------------------------------------------ keeping it

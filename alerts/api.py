@@ -30,13 +30,17 @@ class EventIn(serializers.Serializer[Any]):
     """One event. Unknown fields are answered with a warning."""
 
     source = serializers.CharField(max_length=100)  # type: ignore[assignment]
-    id = serializers.CharField(max_length=200, help_text="Unique per source; a repeat is answered as duplicate.")
+    id = serializers.CharField(
+        max_length=200, help_text="Unique per source; a repeat is answered as duplicate."
+    )
     type = serializers.CharField(max_length=100, help_text="For example backup.failed")
     severity = serializers.ChoiceField(choices=Severity.choices)
     action = serializers.ChoiceField(
         choices=["trigger", "resolve"], required=False, help_text="Default: from type and severity."
     )
-    client = serializers.CharField(max_length=100, help_text="Client id (19652), managed ID (EFS-19652) or our id.")
+    client = serializers.CharField(
+        max_length=100, help_text="Client id (19652), managed ID (EFS-19652) or our id."
+    )
     account = serializers.CharField(max_length=100, required=False)
     condition_key = serializers.CharField(
         max_length=300, required=False, help_text="Default: from the type's declared fields."
@@ -127,7 +131,9 @@ class Events(APIView):
         good = [item for item in read if isinstance(item, Incoming)]
         accepted = iter(intake.accept(good, actor=actor_of(request)) if good else ())
         chaos.point("accepted")
-        results = [result_of(next(accepted)) if isinstance(item, Incoming) else rejected(item) for item in read]
+        results = [
+            result_of(next(accepted)) if isinstance(item, Incoming) else rejected(item) for item in read
+        ]
         return Response({"results": results}, status=202)
 
     @extend_schema(
@@ -167,7 +173,9 @@ def items_of(body: Any) -> list[Any]:
         return [body]
     items = body.get("events") if isinstance(body, dict) else None
     if not isinstance(items, list):
-        raise Problem(400, "invalid_request", "Send one event object, or {“events”: […]} with a list of them.")
+        raise Problem(
+            400, "invalid_request", "Send one event object, or {“events”: […]} with a list of them."
+        )
     if not items:
         raise Problem(400, "empty_batch", "“events” is empty.")
     if len(items) > incoming.MOST_EVENTS:

@@ -138,7 +138,9 @@ def repeated(incoming: Incoming, event_id: uuid.UUID, body_hash: str) -> Result:
     if body_hash == incoming.body_hash:
         return Result("duplicate", event_id)
     reused = FieldError(
-        "id", "id_reused", f"“{incoming.id}” was sent before with another body; give each event an id of its own."
+        "id",
+        "id_reused",
+        f"“{incoming.id}” was sent before with another body; give each event an id of its own.",
     )
     return Result("rejected", event_id, errors=[reused])
 
@@ -152,7 +154,9 @@ def scope_of(actor: Actor) -> uuid.UUID:
 def event_of(incoming: Incoming, client: Client | None, scope: uuid.UUID, actor: Actor) -> Event:
     """The row of a new event; parked while its client is not known."""
     action = incoming.action or eventtypes.action_of(incoming.type, incoming.severity)
-    key = incoming.condition_key or eventtypes.condition_key_of(incoming.type, incoming.account, incoming.data)
+    key = incoming.condition_key or eventtypes.condition_key_of(
+        incoming.type, incoming.account, incoming.data
+    )
     return Event(
         partner_id=client.partner_id if client else getattr(actor, "partner_id", None),
         client=client,
@@ -177,14 +181,19 @@ def event_of(incoming: Incoming, client: Client | None, scope: uuid.UUID, actor:
 
 
 def parked_step(reference: str) -> dict[str, str]:
-    return {"step": "client", "text": f"No client “{reference}” is known; the event waits until there is one."}
+    return {
+        "step": "client",
+        "text": f"No client “{reference}” is known; the event waits until there is one.",
+    }
 
 
 def warnings_for(incoming: Incoming, event: Event) -> list[FieldError]:
     if event.state != Event.State.PARKED:
         return incoming.warnings
     unknown = FieldError(
-        "client", "unknown_client", f"No client “{incoming.client}” is known; the event is parked until there is one."
+        "client",
+        "unknown_client",
+        f"No client “{incoming.client}” is known; the event is parked until there is one.",
     )
     return [*incoming.warnings, unknown]
 
@@ -202,7 +211,10 @@ def assign_accounts(events: Sequence[Event]) -> None:
     missing = [key for key in sorted(wanted, key=str) if key not in known]
     if missing:
         database.insert_new(
-            [Account(partner_id=wanted[client, key].partner_id, client_id=client, key=key) for client, key in missing]
+            [
+                Account(partner_id=wanted[client, key].partner_id, client_id=client, key=key)
+                for client, key in missing
+            ]
         )
         known = accounts_of(wanted)
     for event in events:
@@ -241,7 +253,9 @@ def judge(events: Sequence[Event]) -> None:
     orders = Orders()
     for event in events:
         speaks = event.action != EventAction.NONE
-        judge_one(event, locked[known_client(event).pk, event.condition_key] if speaks else None, rules, orders)
+        judge_one(
+            event, locked[known_client(event).pk, event.condition_key] if speaks else None, rules, orders
+        )
     save_conditions(locked.values())
     orders.store()
 
@@ -276,7 +290,9 @@ def order_ticket(
         condition.wants_ticket = True
         orders.add(event, Action.TICKET, subject, wanting)
     elif transition is Transition.REPEATED and condition.wants_ticket:
-        event.trace.append({"step": "folded", "text": f"Counted as repeat {condition.repeats} of the open ticket."})
+        event.trace.append(
+            {"step": "folded", "text": f"Counted as repeat {condition.repeats} of the open ticket."}
+        )
 
 
 def subject_of(condition_id: uuid.UUID) -> str:
@@ -296,9 +312,11 @@ def condition_step(condition: Condition, transition: Transition) -> dict[str, ob
 
 
 _locked = database.Prepared(
-    lambda clients, keys: Condition.objects.select_for_update(no_key=True)
-    .filter(client__in=clients, key__in=keys)
-    .order_by("pk")
+    lambda clients, keys: (
+        Condition.objects.select_for_update(no_key=True)
+        .filter(client__in=clients, key__in=keys)
+        .order_by("pk")
+    )
 )
 
 
@@ -311,7 +329,9 @@ def lock_conditions(events: Sequence[Event]) -> dict[tuple[uuid.UUID, str], Cond
     }
     if not wanted:
         return {}
-    rows: list[Condition] = _locked(sorted({client for client, _ in wanted}), sorted({key for _, key in wanted}))
+    rows: list[Condition] = _locked(
+        sorted({client for client, _ in wanted}), sorted({key for _, key in wanted})
+    )
     locked = {(row.client_id, row.key): row for row in rows if (row.client_id, row.key) in wanted}
     for (client_id, key), event in wanted.items():
         if (client_id, key) not in locked:
@@ -382,13 +402,20 @@ def assign_lane(row: Delivery, lane: Lane | None) -> None:
     row.lane = lane
     if lane is None:
         row.status, row.reason = Status.HELD, "no_psa"
-        row.outcome = "No PSA connection is configured for this client. Enter PSA Credentials; this then goes out."
+        row.outcome = (
+            "No PSA connection is configured for this client. Enter PSA Credentials; this then goes out."
+        )
 
 
 def delivery_step(row: Delivery, is_stored: bool) -> dict[str, str]:
     if not is_stored:
         return {"step": "delivery", "text": "Joined the synchronization of this client that already waits."}
-    return {"step": "delivery", "id": str(row.pk), "action": row.action, "text": row.outcome or "Handed over."}
+    return {
+        "step": "delivery",
+        "id": str(row.pk),
+        "action": row.action,
+        "text": row.outcome or "Handed over.",
+    }
 
 
 # --- Parked events ----------------------------------------------------------------------------------------------------
@@ -429,4 +456,3 @@ def client_for(event: Event) -> Client | None:
     if number is not None:
         return clients.filter(number=number).first()
     return clients.filter(pk=key).first() if key else None
-

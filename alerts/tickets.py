@@ -133,9 +133,13 @@ class TicketTask:
             return outcomes.skipped("ticket_gone", "The ticket is no longer in the PSA.", is_closed=True)
         chaos.point("planned")
         if not plan.items:
-            return outcomes.skipped("already_closed", "The ticket is closed already.", plan=plan, is_closed=True)
+            return outcomes.skipped(
+                "already_closed", "The ticket is closed already.", plan=plan, is_closed=True
+            )
         if not self.writes:
-            return outcomes.skipped("observe", "Observe mode: planned, not written.", plan=plan, is_unsent=True)
+            return outcomes.skipped(
+                "observe", "Observe mode: planned, not written.", plan=plan, is_unsent=True
+            )
         try:
             chaos.point(f"before-{self.step}")
             applied = psa.apply(plan)
@@ -162,7 +166,7 @@ class TicketTask:
     def succeeded(self, item: AppliedItem, plan: Plan) -> Outcome:
         number = str(item.answer.get("number") or self.ticket.number or item.record_id)
         if self.step == "close":
-            return outcomes.done(f"Ticket {number} is closed.", plan=plan, is_closed=True)
+            return outcomes.done(f"Ticket {number} is closed.", plan=plan, is_closed=True, number=number)
         url = str(item.answer.get("url", ""))
         text = f"Ticket {number} is open."
         return outcomes.done(text, plan=plan, is_closed=False, psa_id=item.record_id, number=number, url=url)
@@ -224,6 +228,8 @@ def note(ticket: Ticket, outcome: Outcome) -> None:
         ticket.sent_at = now
     elif psa_id or facts.get("is_unsent"):
         ticket.sent_at = None
+    if number := facts.get("number"):
+        ticket.number = number
     if facts.get("is_closed"):
         ticket.state, ticket.closed_at = Ticket.State.CLOSED, now
     if facts.get("is_gone"):
@@ -238,13 +244,17 @@ def open_tickets(condition_ids: set[uuid.UUID]) -> dict[uuid.UUID, Ticket]:
     return {row.condition_id: row for row in _open_tickets(condition_ids)}
 
 
-_open_tickets = database.Prepared(lambda conditions: Ticket.objects.filter(condition__in=conditions, closed_at=None))
+_open_tickets = database.Prepared(
+    lambda conditions: Ticket.objects.filter(condition__in=conditions, closed_at=None)
+)
 _conditions = database.Prepared(
     lambda keys: Condition.objects.filter(pk__in=keys).select_related("client", "account")
 )
 _events = database.Prepared(lambda keys: Event.objects.filter(pk__in=keys))
 _generations = database.Prepared(
-    lambda conditions: Ticket.objects.filter(condition__in=conditions).values_list("condition_id", "generation")
+    lambda conditions: Ticket.objects.filter(condition__in=conditions).values_list(
+        "condition_id", "generation"
+    )
 )
 
 
@@ -319,7 +329,9 @@ def decide(fact: Facts, around: Circumstances) -> Outcome | TicketTask:
         return elsewhere(fact.ticket)
     if fact.ticket is not None and fact.ticket.psa_id:
         if (wait := still_closing(fact.ticket)) > 0:
-            text = "It was being closed when it was needed again; whether it was is looked at when that is sure."
+            text = (
+                "It was being closed when it was needed again; whether it was is looked at when that is sure."
+            )
             return Outcome(status=Status.WAITING, reason="still_closing", text=text, again_in=wait)
         return task_for(fact, around, company, fact.ticket, step="look", search=False)
     return decide_opening(fact, around, company)
@@ -481,8 +493,12 @@ def kept_of(own: TicketState | None, states: Sequence[TicketState]) -> TicketSta
 
 def close_superfluous(psa: Psa, kept: TicketState | None, state: TicketState) -> None:
     """Close a ticket that should not be, with a note that says why."""
-    logger.error("Ticket %s carries the key %s, which needs no further ticket", state.number, state.external_ref)
-    because = f"ticket {kept.number} is about the same problem" if kept else "its problem was over when it appeared"
+    logger.error(
+        "Ticket %s carries the key %s, which needs no further ticket", state.number, state.external_ref
+    )
+    because = (
+        f"ticket {kept.number} is about the same problem" if kept else "its problem was over when it appeared"
+    )
     wanted = WantedTicket(
         external_ref=state.external_ref,
         state="closed",
@@ -498,7 +514,11 @@ def adopt_orphan(row: Ticket, state: TicketState) -> bool:
     """Give a ticket row the PSA ticket that was opened for it; then let its condition be looked at again."""
     with transaction.atomic():
         adopted = Ticket.objects.filter(pk=row.pk, psa_id=row.psa_id, closed_at=None).update(
-            psa_id=state.id, number=state.number, url=state.url, state=Ticket.State.OPEN, opened_at=clock.now()
+            psa_id=state.id,
+            number=state.number,
+            url=state.url,
+            state=Ticket.State.OPEN,
+            opened_at=clock.now(),
         )
         if adopted:
             newest = Delivery.objects.filter(subject=f"ticket:{row.condition_id}").order_by("-id")[:1]

@@ -180,7 +180,9 @@ class Pushes:
 def give_way(delivery: Delivery) -> None:
     """A newer synchronization of the same client waits already: it will do what this one could not."""
     delivery.status, delivery.reason = Status.SKIPPED, "superseded"
-    delivery.outcome = f"{delivery.outcome} A newer synchronization of this client waits and takes over.".strip()
+    delivery.outcome = (
+        f"{delivery.outcome} A newer synchronization of this client waits and takes over.".strip()
+    )
     delivery.finished_at = clock.now()
 
 

@@ -59,7 +59,7 @@ def save_credentials(
     row = current or Credentials(partner_id=level.partner_id, **level_of(level))
     if entered.kind == Kind.NONE:
         return store_without_psa(row)
-    normal_site = site.normalise_site(entered.site_url, policy=policy())
+    normal_site = kinds.KINDS[entered.kind].normalise_site(entered.site_url, policy=policy())
     new_secret = site.clean_key(entered.secret, field="secret") if entered.secret else ""
     if not new_secret and row.secret is None:
         raise Misconfigured("The private key is missing.", field="secret", advice="Paste the private key.")
@@ -70,11 +70,18 @@ def save_credentials(
             advice="Paste the private key of the new site.",
         )
     row.kind, row.site_url = entered.kind, normal_site
-    row.login_company = site.clean_key(entered.login_company, field="login_company")
+    row.login_company = login_company_of(entered)
     row.public_key = site.clean_key(entered.public_key, field="public_key")
     if new_secret:
         set_secret(row, new_secret, by=by)
     return store(row)
+
+
+def login_company_of(entered: Entered) -> str:
+    """Needed by ConnectWise; at Autotask it is a partner's own tracking identifier, in place of the deployment's."""
+    if entered.kind == Kind.AUTOTASK and not entered.login_company.strip():
+        return ""
+    return site.clean_key(entered.login_company, field="login_company")
 
 
 def level_of(level: Organization | Client) -> dict[str, Organization | Client]:
@@ -123,7 +130,7 @@ def sign_in_of(row: Credentials) -> SignIn:
         login_company=row.login_company,
         public_key=row.public_key,
         secret=wrapped["secret"],
-        client_id=settings.CONNECTWISE_CLIENT_ID,
+        client_id=settings.PSA_CLIENT_IDS.get(row.kind, ""),
     )
 
 
@@ -139,7 +146,7 @@ class OpenConnection:
     @property
     def learned(self) -> list[list[str]]:
         """What was found out about the PSA (its codebase), to be kept for the next process."""
-        return [] if self.problem else [[*key, value] for key, value in self.shared.facts.items()]
+        return [] if self.problem else [[*key, value] for key, value in dict(self.shared.facts).items()]
 
     def follow(self, row: Credentials) -> None:
         """Sign in anew when the credentials changed since."""

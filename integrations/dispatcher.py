@@ -232,9 +232,7 @@ class Dispatcher:
         by_action: dict[str, list[Delivery]] = defaultdict(list)
         for delivery in claimed:
             by_action[delivery.action].append(delivery)
-        return [
-            item for action, rows in by_action.items() for item in self.handlers[action].prepare(rows)
-        ]
+        return [item for action, rows in by_action.items() for item in self.handlers[action].prepare(rows)]
 
     # --- Attempts (in the pool's threads) -------------------------------------------------------------------------
 
@@ -342,7 +340,10 @@ def write_down(delivery: Delivery, outcome: Outcome) -> None:
     delivery.advice = outcome.error.advice if outcome.error else ""
     if outcome.plan is not None:
         delivery.plan = outcome.plan.as_json()
-    kept = [*delivery.exchanges, *({"attempt": delivery.attempts, **vars(call)} for call in outcome.exchanges)]
+    kept = [
+        *delivery.exchanges,
+        *({"attempt": delivery.attempts, **vars(call)} for call in outcome.exchanges),
+    ]
     delivery.exchanges = kept[-KEPT_EXCHANGES:]
     delivery.milliseconds = int(outcome.seconds * 1000)
     if outcome.again_in is not None:
@@ -390,5 +391,3 @@ def adapt_width(held: HeldLane, outcome: Outcome) -> None:
         held.narrow()
     elif outcome.exchanges:
         held.widen()
-
-

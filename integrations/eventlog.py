@@ -39,9 +39,9 @@ def reprocess(deliveries: QuerySet[Delivery]) -> int:
     now = clock.now()
     with transaction.atomic():
         find_lanes(deliveries)
-        on_its_way = Delivery.objects.filter(
-            subject=OuterRef("subject"), status__in=UNSETTLED
-        ).exclude(pk=OuterRef("pk"))
+        on_its_way = Delivery.objects.filter(subject=OuterRef("subject"), status__in=UNSETTLED).exclude(
+            pk=OuterRef("pk")
+        )
         chosen = list(
             Delivery.objects.filter(pk__in=deliveries.values("pk"), status__in=AT_REST, lane__isnull=False)
             .exclude(Exists(on_its_way))

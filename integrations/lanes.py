@@ -62,11 +62,13 @@ def ready(ours: Iterable[uuid.UUID], now: datetime) -> list[uuid.UUID]:
 
 
 _ready = database.Prepared(
-    lambda ours, now: Lane.objects.filter(pk__in=ours)
-    .filter(open_now(now))
-    .filter(due(now))
-    .order_by("?")
-    .values_list("pk", flat=True)
+    lambda ours, now: (
+        Lane.objects.filter(pk__in=ours)
+        .filter(open_now(now))
+        .filter(due(now))
+        .order_by("?")
+        .values_list("pk", flat=True)
+    )
 )
 
 
@@ -119,11 +121,13 @@ def locked(lanes: Iterable[tuple[uuid.UUID, int]]) -> dict[uuid.UUID, Lane]:
 
 
 _locked = database.Prepared(
-    lambda lanes: Lane.objects.select_for_update(no_key=True, of=("self",))
-    .filter(pk__in=lanes)
-    .order_by("pk")
-    .select_related("credentials")
-    .defer("credentials__secret")
+    lambda lanes: (
+        Lane.objects.select_for_update(no_key=True, of=("self",))
+        .filter(pk__in=lanes)
+        .order_by("pk")
+        .select_related("credentials")
+        .defer("credentials__secret")
+    )
 )
 
 
@@ -153,9 +157,9 @@ def claim(lane: Lane, most: int) -> list[Delivery]:
 
 def candidates(lane: uuid.UUID, status: str, now: datetime, *, but: tuple[str, ...], most: int) -> Any:
     """Due deliveries of a lane whose subject is not on its way already, the next ones first, read in index order."""
-    in_flight = Delivery.objects.filter(
-        subject=OuterRef("subject"), status__in=IN_FLIGHT
-    ).exclude(pk=OuterRef("pk"))
+    in_flight = Delivery.objects.filter(subject=OuterRef("subject"), status__in=IN_FLIGHT).exclude(
+        pk=OuterRef("pk")
+    )
     rows = Delivery.objects.filter(lane=lane, status=status).exclude(action__in=but)
     # Coalesce keeps the planner from reading by due_at and sorting the whole backlog: `delivery_next` has the order.
     rows = rows.annotate(due=Coalesce("due_at", "due_at")).filter(due__lte=now).exclude(Exists(in_flight))

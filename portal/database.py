@@ -200,12 +200,17 @@ class Prepared:
         if any(value is None or (isinstance(value, list) and not may_be_kept(value)) for value in given):
             return list(self.build(*given, **constants))
         given = [filled_up(value) if isinstance(value, list) else value for value in given]
-        shape = (*(len(value) if isinstance(value, list) else -1 for value in given), *sorted(constants.items()))
+        shape = (
+            *(len(value) if isinstance(value, list) else -1 for value in given),
+            *sorted(constants.items()),
+        )
         statements: dict[Any, _Statement] = self.kept.__dict__
         statement = statements.get(shape)
         if statement is None or not statement.is_of_this_connection():
             statement = statements[shape] = _Statement(self.build, given, constants)
-        return statement.ask([one for value in given for one in (value if isinstance(value, list) else [value])])
+        return statement.ask(
+            [one for value in given for one in (value if isinstance(value, list) else [value])]
+        )
 
 
 def is_single(value: Any) -> bool:
@@ -224,15 +229,22 @@ def filled_up(values: list[Any]) -> list[Any]:
 class _Statement:
     """One compiled SELECT of one thread's connection, with the places where values go."""
 
-    def __init__(self, build: Callable[..., models.QuerySet[Any]], given: Sequence[Any], constants: Any) -> None:
-        marks = [[mark_like(one) for one in value] if isinstance(value, list) else mark_like(value) for value in given]
+    def __init__(
+        self, build: Callable[..., models.QuerySet[Any]], given: Sequence[Any], constants: Any
+    ) -> None:
+        marks = [
+            [mark_like(one) for one in value] if isinstance(value, list) else mark_like(value)
+            for value in given
+        ]
         self.rows = build(*marks, **constants)
         self.connection = connections[self.rows.db]
         self.compiler = self.rows.query.get_compiler(using=self.rows.db)
         self.sql, params = self.compiler.as_sql()
         flat = [one for mark in marks for one in (mark if isinstance(mark, list) else [mark])]
         place_of = {self.adapted(one): place for place, one in enumerate(flat)}
-        self.params = [(place_of.get(param) if isinstance(param, Hashable) else None, param) for param in params]
+        self.params = [
+            (place_of.get(param) if isinstance(param, Hashable) else None, param) for param in params
+        ]
         if {place for place, _ in self.params} - {None} != set(range(len(flat))):
             raise ValueError("A prepared question must compare with each of its values")
         self.rows.query.get_compiler = lambda *args, **more: self.compiler  # type: ignore[method-assign]

@@ -14,4 +14,8 @@ class BearerToken(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-ca
     name = "token"
 
     def get_security_definition(self, auto_schema: Any) -> dict[str, str]:
-        return {"type": "http", "scheme": "bearer", "description": "A token of `manage.py createtoken`: psap_…"}
+        return {
+            "type": "http",
+            "scheme": "bearer",
+            "description": "A token of `manage.py createtoken`: psap_…",
+        }

@@ -164,7 +164,9 @@ else:
     DATABASES["default"].setdefault("OPTIONS", {}).update({"connect_timeout": 5, "tcp_user_timeout": 20_000})
 if ON_SQLITE and TESTING:
     # A file of its own for each test process: the in-memory database locks whole tables between threads.
-    DATABASES["default"]["TEST"] = {"NAME": str(Path(tempfile.gettempdir()) / f"psap-test-{os.getpid()}.sqlite3")}
+    DATABASES["default"]["TEST"] = {
+        "NAME": str(Path(tempfile.gettempdir()) / f"psap-test-{os.getpid()}.sqlite3")
+    }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # --- Cache: shared by the processes of one host, by all hosts with Redis ----------------------------------------------
@@ -297,7 +299,11 @@ PORTAL_URL = env.str("PORTAL_URL", default=f"http://127.0.0.1:{PORT}").rstrip("/
 MANAGED_ID_PREFIX = env.str("MANAGED_ID_PREFIX", default="EFS-")
 # Names this installation inside our key on PSA records; never change it once tickets exist.
 INSTALLATION = env.str("INSTALLATION", default="psap")
-CONNECTWISE_CLIENT_ID = env.str("CONNECTWISE_CLIENT_ID", default="")
+# The vendor's own name at each PSA's maker: ConnectWise's client id, Autotask's tracking identifier.
+PSA_CLIENT_IDS = {
+    "connectwise": env.str("CONNECTWISE_CLIENT_ID", default=""),
+    "autotask": env.str("AUTOTASK_TRACKING_IDENTIFIER", default=""),
+}
 SUPPORT_TEXT = env.str("SUPPORT_TEXT", default="")
 STATUS_URL = env.str("STATUS_URL", default="")
 

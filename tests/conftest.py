@@ -20,7 +20,10 @@ def _small_world(settings: Any, tmp_path: Any, monkeypatch: pytest.MonkeyPatch) 
     settings.PSA_ALLOW_HTTP = True
     settings.PSA_ALLOWED_NETWORKS = ("127.0.0.0/8",)
     settings.PSA_ALLOWED_PORTS = tuple(range(1024, 65536))
-    settings.CONNECTWISE_CLIENT_ID = "5ca1ab1e-0000-4000-8000-000000000001"
+    settings.PSA_CLIENT_IDS = {
+        "connectwise": "5ca1ab1e-0000-4000-8000-000000000001",
+        "autotask": "SANDBOXTRACKINGIDENTIFIER01",
+    }
     settings.SEARCH_DELAYS = (0.05, 0.1)
     settings.RETRY_DELAYS = (0.05,) * 9
     settings.BREAKER_PROBES = (0.1,)

@@ -15,6 +15,7 @@ class Kind(models.TextChoices):
     """The PSAs we speak; the words of the seeds' drop-down "Configure using"."""
 
     CONNECTWISE = "connectwise", "ConnectWise PSA"
+    AUTOTASK = "autotask", "Autotask PSA"
     NONE = "none", "No PSA"
 
 

@@ -42,7 +42,8 @@ class Event(TenantModel):
         PARKED = "parked"
 
     partner = models.ForeignKey(  # type: ignore[assignment]
-        Partner, null=True, on_delete=models.CASCADE, related_name="+")
+        Partner, null=True, on_delete=models.CASCADE, related_name="+"
+    )
     client = models.ForeignKey(Client, null=True, on_delete=models.SET_NULL, related_name="events")
     account = models.ForeignKey(Account, null=True, on_delete=models.SET_NULL, related_name="+")
     scope = models.UUIDField(editable=False)

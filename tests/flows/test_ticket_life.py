@@ -81,7 +81,9 @@ def test_in_observe_mode_nothing_is_written_and_the_plan_is_kept(world: make.Wor
     assert Ticket.objects.get().state == Ticket.State.OPEN
 
 
-def test_a_problem_that_is_gone_before_the_psa_answers_again_opens_no_ticket(world: make.World, drain) -> None:
+def test_a_problem_that_is_gone_before_the_psa_answers_again_opens_no_ticket(
+    world: make.World, drain
+) -> None:
     world.sandbox.control.fault("html_503")
     api = make.api(world.token)
     api.post("/api/v1/events", make.event())
@@ -106,7 +108,9 @@ def test_a_second_spell_of_failing_gets_a_ticket_of_its_own(world: make.World, d
     ]
 
 
-def test_a_ticket_that_was_deleted_in_the_psa_is_replaced_when_the_problem_comes_back(world: make.World, drain) -> None:
+def test_a_ticket_that_was_deleted_in_the_psa_is_replaced_when_the_problem_comes_back(
+    world: make.World, drain
+) -> None:
     api = make.api(world.token)
     settings = make.TicketSettings.objects.get()
     settings.automatic_closure = False

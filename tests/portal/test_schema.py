@@ -12,5 +12,12 @@ def test_the_openapi_document_is_valid_and_without_warnings(tmp_path: Path) -> N
     call_command("spectacular", "--validate", "--fail-on-warn", "--file", str(target))
     text = target.read_text()
     assert text.startswith("openapi: 3.1")
-    for path in ("/events", "/events/{id}", "/usage", "/clients", "/clients/{id}", "/deliveries/{id}/reprocess"):
+    for path in (
+        "/events",
+        "/events/{id}",
+        "/usage",
+        "/clients",
+        "/clients/{id}",
+        "/deliveries/{id}/reprocess",
+    ):
         assert f"/api/v1{path}:" in text

@@ -31,17 +31,18 @@ class Collection:
 
     def find(self, row_id: int) -> Record | None:
         row = self._desk.store.get(self._entity.name, row_id)
-        if row is None or (
-            self._parent_id is not None and row.get(self._entity.link or "") != self._parent_id
-        ):
+        if row is None or not self._desk.sees(self._entity.name, row):
             return None
-        return row
+        is_elsewhere = self._parent_id is not None and row.get(self._entity.link or "") != self._parent_id
+        return None if is_elsewhere else row
 
     def children(self) -> list[Record]:
-        store, link = self._desk.store, self._entity.link or ""
-        if link in store.table(self._entity.name).indexes:
-            return store.where(self._entity.name, link, self._parent_id)
-        return [row for row in store.all(self._entity.name) if row.get(link) == self._parent_id]
+        store, name, link = self._desk.store, self._entity.name, self._entity.link or ""
+        if link in store.table(name).indexes:
+            rows = store.where(name, link, self._parent_id)
+        else:
+            rows = [row for row in store.all(name) if row.get(link) == self._parent_id]
+        return [row for row in rows if self._desk.sees(name, row)]
 
     def create(self, body: Any) -> int | None:
         given = self._given(body)

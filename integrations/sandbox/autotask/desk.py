@@ -11,6 +11,8 @@ from integrations.sandbox.autotask.store import Event, Record, Store
 
 Clock = Callable[[], datetime]
 MIDNIGHT = "T00:00:00.000"
+OTHER_LINE_OF_BUSINESS = 2
+"""The territory whose companies a security level of `Restricted` does not see."""
 
 
 def wall_clock() -> datetime:
@@ -61,9 +63,14 @@ class Desk:
         if denied or (right != "query" and area_of(entity) in off):
             raise not_permitted(right, status=self.switches.permission_status)
 
-    def is_restricted(self, entity: str) -> bool:
-        """Whether rows of other lines of business are silently missing from what is read."""
-        return not self.is_technician and level(self.settings.role, entity, "query") == "Restricted"
+    def sees(self, entity: str, record: Record) -> bool:
+        """With restricted access the rows of another line of business are missing, and nothing says so."""
+        if self.is_technician or level(self.settings.role, entity, "query") != "Restricted":
+            return True
+        company = (
+            record if entity == "Companies" else self.store.get("Companies", record.get("companyID", -1))
+        )
+        return company is None or company.get("territoryID") != OTHER_LINE_OF_BUSINESS
 
     def created(self, entity: str, record: Record, kind: str) -> Record:
         saved = self.store.put(entity, record)

@@ -18,8 +18,6 @@ from integrations.sandbox.autotask.filters import Filter, candidates, lowest_id
 from integrations.sandbox.autotask.store import Record
 
 LARGEST_PAGE = 500
-RESTRICTED_TERRITORY = 2
-"""The line of business that a security level of `Restricted` does not see: companies of this territory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,17 +69,8 @@ class Query:
             rows = table.after(after)
         else:
             rows = (table.rows[one] for one in sorted(ids) if one > after and one in table.rows)
-        test = self._filter.test
-        visible = self._visible()
-        return (row for row in rows if test(row) and (visible is None or row.get(visible[0]) in visible[1]))
-
-    def _visible(self) -> tuple[str, set[int]] | None:
-        """The field and values that a restricted line of business leaves, when there is such a field."""
-        name = "id" if self._shape.entity == "Companies" else "companyID"
-        if name not in self._shape.fields or not self._desk.is_restricted(self._shape.entity):
-            return None
-        companies = self._desk.store.all("Companies")
-        return name, {row["id"] for row in companies if row.get("territoryID") != RESTRICTED_TERRITORY}
+        test, entity = self._filter.test, self._shape.entity
+        return (row for row in rows if test(row) and self._desk.sees(entity, row))
 
     def _size(self) -> int:
         size = self._given.get("maxrecords")

@@ -19,4 +19,6 @@ class Command(BaseCommand):
             count = keys.rotate()
         except DecryptionFailed as error:
             raise CommandError(str(error)) from error
-        self.stdout.write(f"{count} secrets are encrypted with the newest key. The older keys may be dropped now.")
+        self.stdout.write(
+            f"{count} secrets are encrypted with the newest key. The older keys may be dropped now."
+        )

@@ -120,6 +120,8 @@ def test_a_restricted_line_of_business_misses_rows_in_silence(ask, autotask):
     some = ask.query("Companies", ALL["filter"][0])
     assert 0 < len(some) < len(everyone)
     assert {row["companyID"] for row in ask.query("Tickets", ALL["filter"][0])} < {BAKERY, 202, 203}
+    hidden = {row["id"] for row in everyone} - {row["id"] for row in some}
+    assert ask("GET", f"/Companies/{min(hidden)}").json == {"item": None}
 
 
 def test_who_is_impersonated_becomes_the_creator(ask, autotask):

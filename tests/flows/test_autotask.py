@@ -1,0 +1,81 @@
+"""The same walk over the other PSA: nothing above the port knows which one it talks to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from alerts.models import Notification, Ticket, TicketSettings
+from integrations import choices, companies, connections
+from integrations.connections import Entered
+from integrations.models import Delivery
+from integrations.sandbox import Sandbox, running_sandbox
+from portal import clients
+from tests import make
+
+
+@pytest.fixture(scope="module")
+def autotask() -> Iterator[Sandbox]:
+    with running_sandbox(kind="autotask") as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+def token(transactional_db: None, autotask: Sandbox) -> str:
+    """A partner whose PSA is Autotask, with client Bakery Ott."""
+    make.catalogues()
+    partner = make.partner("Southwind MSP")
+    organization = clients.top_level(partner)
+    client = clients.add_client(partner, name="Bakery Ott", number=19652)
+    keys = autotask.dialect.credentials()
+    entered = Entered(
+        kind="autotask",
+        site_url=autotask.url,
+        login_company=keys["integration_code"],
+        public_key=keys["user_name"],
+        secret=keys["secret"],
+    )
+    credentials = connections.save_credentials(organization, entered, by=None)
+    choices.reload(credentials)
+    company = credentials.choices.get(kind="company", name="Bakery Ott")
+    companies.link_company(client, credentials, psa_company_id=company.psa_id, name=company.name)
+    Notification.objects.create(partner=partner, name="Tickets", action="ticket")
+    statuses = credentials.choices.filter(kind="status")
+    TicketSettings.objects.create(
+        partner=partner,
+        organization=organization,
+        board=credentials.choices.filter(kind="board").first(),
+        closing_status=next(row for row in statuses if row.data.get("closed")),
+        priority=credentials.choices.filter(kind="priority").first(),
+    )
+    return make.token(partner)
+
+
+def test_an_event_opens_and_its_recovery_closes_an_autotask_ticket(
+    token: str, autotask: Sandbox, drain: Any
+) -> None:
+    api = make.api(token)
+    api.post("/api/v1/events", make.event())
+    drain()
+    ticket = Ticket.objects.get()
+    assert ticket.state == Ticket.State.OPEN, list(Delivery.objects.values("status", "outcome", "advice"))
+    api.post("/api/v1/events", make.event(type="backup.succeeded", severity="success"))
+    drain()
+    ticket.refresh_from_db()
+    assert ticket.state == Ticket.State.CLOSED, list(Delivery.objects.values("status", "outcome", "advice"))
+    assert ticket.number.startswith("T20")
+    assert len([row for row in autotask.control.journal(kind="ticket") if row["externalID"]]) == 1
+
+
+def test_a_create_that_was_committed_and_then_lost_is_found_at_autotask_too(
+    token: str, autotask: Sandbox, drain: Any
+) -> None:
+    autotask.control.fault("commit_then_drop", method="POST", path="/Tickets/?$", times=1)
+    make.api(token).post("/api/v1/events", make.event(account="SRV-77"))
+    drain()
+    ticket = Ticket.objects.get()
+    assert ticket.state == Ticket.State.OPEN, list(Delivery.objects.values("status", "outcome", "advice"))
+    keys = [row["externalID"] for row in autotask.control.journal(kind="ticket")]
+    assert keys.count(ticket.external_ref) == 1
