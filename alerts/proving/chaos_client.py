@@ -72,7 +72,7 @@ def plan_condition(
     number: int, partner: int, client: int, count: int, seconds: float, began_at: float, dice: random.Random
 ) -> list[Planned]:
     """A condition fails, repeats itself, recovers, fails again ...; now and then two events overtake each other."""
-    at = dice.uniform(0, seconds * 0.9)
+    at = dice.uniform(0, seconds * 0.98)
     moments: list[float] = []
     actions: list[bool] = []
     for place in range(count):
