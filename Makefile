@@ -13,7 +13,7 @@ PYTEST  := $(BIN)/python -m pytest
 JOBS    ?= 2
 ARGS    ?=
 NEEDS_MORE_THAN_PYTHON := browser or chaos or load
-WITHOUT_DATABASE := --ignore=tests/architecture --ignore=tests/integrations/psa --ignore=tests/integrations/sandbox
+WITHOUT_DATABASE := --ignore=tests/architecture --ignore=tests/integrations/psa --ignore=tests/integrations/sandbox --ignore=tests/contract
 OFFLINE := DATABASE_URL=sqlite://:memory: REDIS_URL=
 
 # Chaos: how many events, how many kill -9, and where the dice start
@@ -26,7 +26,7 @@ POSTGRES_URL ?= postgres://postgres@127.0.0.1:5432/psap_test
 TEST_REDIS_URL ?= redis://127.0.0.1:6379/9
 
 .DEFAULT_GOAL := help
-.PHONY: help .venv dev run test coverage check deploy-check fmt bench chaos kills proofs postgres-test browser-test lock clean
+.PHONY: help .venv dev run test coverage check deploy-check fmt bench chaos contract kills proofs postgres-test browser-test lock clean
 
 help: ## show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-zA-Z.-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -96,6 +96,9 @@ bench: dev ## measure how fast it is, each figure beside its goal (ARGS=--smoke,
 
 chaos: dev ## kill the product while it works and count what was lost: EVENTS, KILLS, SEED
 	$(MANAGE) chaos --events $(EVENTS) --kills $(KILLS) --seed $(SEED) $(ARGS)
+
+contract: dev ## the promises of the PSA port, kept by the fake and by both adapters: a table, and validated pairs
+	$(OFFLINE) $(BIN)/python -m tests.contract $(ARGS)
 
 kills: dev ## kill and hang each process of the product in turn; be whole again within 30 s (table in var/artefacts)
 	$(OFFLINE) $(PYTEST) -m chaos -s tests/chaos/test_supervisor.py $(ARGS)

@@ -87,12 +87,24 @@ class TicketTask:
                 again_in=settings.SEARCH_DELAYS[misses],
                 facts={"misses": misses},
             )
-        # Kept before anything is sent: the next attempt creates (or lets be) knowing that there is none.
+        return self.surely_not_created()
+
+    def surely_not_created(self) -> Outcome:
+        """Kept before anything is sent: the next attempt creates (or lets be) knowing that there is none.
+
+        The second create follows at once, later ones after the usual pauses; a PSA that fails each of them is not asked
+        for ever.
+        """
+        text = "Searched for and not found: it was not created."
+        failures = self.delivery.attempts - 1  # this attempt is a step, not a failure
+        if failures > len(settings.RETRY_DELAYS):
+            gave_up = f"{text} The PSA failed {failures} times; reprocess it when the PSA is well."
+            return Outcome(status=Status.FAILED, reason="gave_up", text=gave_up, facts={"is_unsent": True})
         return Outcome(
             status=Status.WAITING,
             reason="surely_not_created",
-            text="Searched for and not found: it was not created.",
-            again_in=0,
+            text=text,
+            again_in=settings.RETRY_DELAYS[failures - 1] if failures > 1 else 0,
             facts={"is_unsent": True},
         )
 

@@ -7,7 +7,7 @@ import os
 bind = f"{os.environ.get('BIND', '127.0.0.1')}:{os.environ.get('PORT', '8000')}"
 worker_class = "gthread"
 workers = int(os.environ.get("WEB_WORKERS", "2"))
-threads = int(os.environ.get("WEB_THREADS", "4"))
+threads = int(os.environ.get("WEB_THREADS", "2"))
 max_requests = 20_000
 max_requests_jitter = 2_000
 # A worker process whose loop (not: whose requests) is silent for so long is replaced by gunicorn itself.

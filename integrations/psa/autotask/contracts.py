@@ -17,6 +17,7 @@ from typing import Any
 from integrations.psa.autotask import filters
 from integrations.psa.autotask.adjustments import ABSENT, Adjustments
 from integrations.psa.autotask.metadata import Metadata
+from integrations.psa.autotask.opening import cut_text
 from integrations.psa.autotask.options import contract_problem, contract_types, day_of
 from integrations.psa.autotask.periods import FIELDS as UNIT_FIELDS
 from integrations.psa.autotask.periods import (
@@ -261,7 +262,7 @@ class _Planner:
     def _description(self, line: WantedLine, row: Row) -> str | None:
         if line.invoice_description is None:
             return None
-        text = line.invoice_description[:INVOICE_DESCRIPTION_LENGTH]
+        text = cut_text(line.invoice_description, INVOICE_DESCRIPTION_LENGTH)
         return text if text != text_of(row, "invoiceDescription") else None
 
     def _describe(self, line: WantedLine, row: Row, text: str) -> PlanItem:

@@ -88,7 +88,7 @@ class Opening:
         body: dict[str, Any] = {
             "companyID": number(wanted.company_id, "company"),
             "title": cut_summary(wanted.summary),
-            "description": (wanted.description or wanted.summary)[:DESCRIPTION_LENGTH],
+            "description": cut_text(wanted.description or wanted.summary, DESCRIPTION_LENGTH),
             "externalID": wanted.external_ref,
             "dueDateTime": f"{(wanted.due_at or now + DUE_WITHIN).astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}",
         }
@@ -191,9 +191,14 @@ def _wanted_ids(wanted: WantedTicket) -> dict[str, Any]:
 _ELLIPSIS = " … "
 
 
+def cut_text(text: str, length: int) -> str:
+    """At most that long, without NUL: answers are read without it, so it would look like a change for ever."""
+    return text.replace("\0", "")[:length]
+
+
 def cut_summary(summary: str, length: int = SUMMARY_LENGTH) -> str:
     """One line of at most that length, cut in its middle: the tail tells which thing it is about."""
-    line = " ".join(summary.split())
+    line = " ".join(summary.replace("\0", "").split())
     if len(line) <= length:
         return line
     tail = (length - len(_ELLIPSIS)) // 3

@@ -14,7 +14,7 @@ from typing import Any
 
 from integrations.psa.autotask import filters
 from integrations.psa.autotask.metadata import Metadata
-from integrations.psa.autotask.opening import Opening, cut_summary
+from integrations.psa.autotask.opening import Opening, cut_summary, cut_text
 from integrations.psa.autotask.options import COMPLETE
 from integrations.psa.autotask.rest import Rest, Row, id_of, moment, number, text_of
 from integrations.psa.errors import Misconfigured, NotPermitted, PsaError, Rejected
@@ -181,7 +181,7 @@ class Tickets:
                 path=f"/Tickets/{number(ticket_id)}/Notes",
                 body={
                     "title": cut_summary(text, NOTE_TITLE_LENGTH),
-                    "description": text[:NOTE_LENGTH],
+                    "description": cut_text(text, NOTE_LENGTH),
                     "noteType": number(kind),
                     "publish": number(INTERNAL),
                 },
@@ -234,7 +234,7 @@ def _close_item(wanted: WantedTicket, ticket: TicketState, *, has_resolution: bo
     status_id = wanted.closing_status_id or COMPLETE
     body: dict[str, Any] = {"id": number(ticket.id), "status": number(status_id, "closing_status")}
     if not has_resolution:
-        body["resolution"] = (wanted.note or "The problem is over.")[:NOTE_LENGTH]
+        body["resolution"] = cut_text(wanted.note or "The problem is over.", NOTE_LENGTH)
     return PlanItem(
         key="close",
         action="update",

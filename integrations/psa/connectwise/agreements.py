@@ -13,7 +13,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from integrations.psa.connectwise.rest import Rest, Row, number, setting_reference, text_of
-from integrations.psa.connectwise.tickets import moment
+from integrations.psa.connectwise.tickets import cut_text, moment
 from integrations.psa.errors import Misconfigured
 from integrations.psa.plan import Finding, Plan, PlanItem, Request
 from integrations.psa.port import LineState
@@ -155,7 +155,7 @@ def _update(wanted: WantedLine, agreement: WantedLines, line: LineState) -> Plan
     text = (
         None
         if wanted.invoice_description is None
-        else wanted.invoice_description[:INVOICE_DESCRIPTION_LENGTH]
+        else cut_text(wanted.invoice_description, INVOICE_DESCRIPTION_LENGTH)
     )
     if text is not None and text != line.invoice_description:
         before["invoice_description"], after["invoice_description"] = line.invoice_description, text
@@ -183,7 +183,7 @@ def _create(wanted: WantedLine, agreement: WantedLines) -> PlanItem:
         "billCustomer": "Billable",
         **({"serialNumber": wanted.serial_number[:SERIAL_NUMBER_LENGTH]} if wanted.serial_number else {}),
         **(
-            {"invoiceDescription": wanted.invoice_description[:INVOICE_DESCRIPTION_LENGTH]}
+            {"invoiceDescription": cut_text(wanted.invoice_description, INVOICE_DESCRIPTION_LENGTH)}
             if wanted.invoice_description
             else {}
         ),

@@ -234,7 +234,11 @@ def _create_body(wanted: WantedTicket) -> dict[str, Any]:
         "summary": cut_summary(wanted.summary),
         "recordType": "ServiceTicket",
         "externalXRef": wanted.external_ref,
-        **({"initialDescription": wanted.description[:DESCRIPTION_LENGTH]} if wanted.description else {}),
+        **(
+            {"initialDescription": cut_text(wanted.description, DESCRIPTION_LENGTH)}
+            if wanted.description
+            else {}
+        ),
         **{name: setting_reference(name.lower(), value) for name, value in references.items() if value},
     }
 
@@ -253,9 +257,14 @@ def _wanted_ids(wanted: WantedTicket) -> dict[str, Any]:
     return {name: getattr(wanted, name) for name in names if getattr(wanted, name)}
 
 
+def cut_text(text: str, length: int) -> str:
+    """At most that long, without NUL: answers are read without it, so it would look like a change for ever."""
+    return text.replace("\0", "")[:length]
+
+
 def cut_summary(summary: str, length: int = SUMMARY_LENGTH) -> str:
     """One line of at most that length. What is cut goes from the middle: the tail tells which thing it is about."""
-    line = " ".join(summary.split())
+    line = " ".join(summary.replace("\0", "").split())
     if len(line) <= length:
         return line
     tail = (length - len(_ELLIPSIS)) // 3
@@ -276,7 +285,7 @@ def note_item(wanted: WantedTicket, ticket_id: str, text: str) -> PlanItem:
         request=Request(
             method="POST",
             path=f"/service/tickets/{number(ticket_id)}/notes",
-            body={"text": text[:DESCRIPTION_LENGTH], "detailDescriptionFlag": True},
+            body={"text": cut_text(text, DESCRIPTION_LENGTH), "detailDescriptionFlag": True},
         ),
     )
 
@@ -299,4 +308,4 @@ def require_closed(row: Row, wanted_status: Any) -> None:
     raise Misconfigured(text, field="closing_status", advice=CLOSING_ADVICE)
 
 
-__all__ = ["Tickets", "created", "cut_summary", "require_closed", "ticket_state", "ticket_url"]
+__all__ = ["Tickets", "created", "cut_summary", "cut_text", "require_closed", "ticket_state", "ticket_url"]

@@ -9,6 +9,7 @@ What a real adapter would send stands in `psa.sent`; the verbs that were called 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -16,6 +17,7 @@ from decimal import Decimal
 from typing import Any, Literal
 
 from integrations.psa.errors import Misconfigured, NotFound, PsaError
+from integrations.psa.kinds import ABILITIES
 from integrations.psa.plan import Applied, AppliedItem, Finding, Plan, PlanItem, Request
 from integrations.psa.port import Check, ChoiceKind, Feature, LineState, Option, TicketState
 from integrations.psa.wanted import WantedLine, WantedLines, WantedTicket
@@ -38,6 +40,7 @@ class FakePsa:
     kind: str = "connectwise"
     tickets: dict[str, TicketState] = field(default_factory=dict)
     notes: dict[str, list[str]] = field(default_factory=dict)
+    described: dict[str, str] = field(default_factory=dict)
     agreements: dict[str, list[LineState]] = field(default_factory=dict)
     options: list[Option] = field(default_factory=list)
     checks: list[Check] = field(default_factory=list)
@@ -130,12 +133,12 @@ class FakePsa:
 
     def plan_ticket(self, wanted: WantedTicket) -> Plan:
         self._called("plan_ticket")
-        return self._plan_close(wanted) if wanted.state == "closed" else _plan_open(wanted)
+        return self._plan_close(wanted) if wanted.state == "closed" else self._plan_open(wanted)
 
     def plan_lines(self, wanted: WantedLines) -> Plan:
         self._called("plan_lines")
         current = self.agreements.get(wanted.agreement_id, [])
-        outcomes = [_planned_line(line, wanted, current) for line in wanted.lines]
+        outcomes = _apart([_planned_line(line, wanted, current, self.kind) for line in wanted.lines])
         return Plan(
             subject=wanted.agreement_id,
             items=tuple(item for item in outcomes if isinstance(item, PlanItem)),
@@ -200,7 +203,9 @@ class FakePsa:
         return self.tickets[ticket_id]
 
     def _create_ticket(self, item: PlanItem, body: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+        self._require_status_of_the_board(body["status_id"], body["board_id"])
         ticket_id = self._next_id()
+        self.described[ticket_id] = body["description"]
         self.tickets[ticket_id] = TicketState(
             id=ticket_id,
             number=ticket_id,
@@ -220,7 +225,11 @@ class FakePsa:
         ticket_id = item.record_id or ""
         status = next((o for o in self.options if o.kind == "status" and o.id == body["status_id"]), None)
         if status and not status.data.get("closed", True):
-            raise Misconfigured(f"Status {status.name} does not close tickets.", field="closing_status")
+            raise Misconfigured(
+                f"Status {status.name} does not close tickets.",
+                field="closing_status",
+                advice="Choose another closing status.",
+            )
         return ticket_id, _shown(self._change(ticket_id, is_closed=True, **body))
 
     def _add_note(self, item: PlanItem, body: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
@@ -241,6 +250,31 @@ class FakePsa:
                     return line.id, {"quantity": lines[position].quantity, "product_id": line.product_id}
         raise NotFound(f"There is no line {item.record_id}.", status=404)
 
+    def _require_status_of_the_board(self, status_id: str | None, board_id: str | None) -> None:
+        """As far as this fake was told of statuses and boards."""
+        if not status_id or not board_id:
+            return
+        statuses = [one for one in self.options if one.kind == "status" and one.within]
+        if board_id not in {one.within for one in statuses}:
+            return
+        if not [one for one in statuses if one.id == status_id and one.within == board_id]:
+            text = f"Status {status_id} is not one of board {board_id}."
+            raise Misconfigured(text, field="status", advice="Choose the status again.")
+
+    def _closing_status(self, wanted: WantedTicket, ticket: TicketState) -> str:
+        """The chosen one; of a ticket that was moved, one of the board where it is now."""
+        chosen = wanted.closing_status_id or "closed"
+        if wanted.board_id is None or ticket.board_id in (None, wanted.board_id):
+            return chosen
+        there = [one for one in self.options if one.kind == "status" and one.within == ticket.board_id]
+        return next((one.id for one in there if one.data.get("closed")), chosen)
+
+    def _plan_open(self, wanted: WantedTicket) -> Plan:
+        if wanted.known_id is None:
+            return Plan(subject=wanted.external_ref, items=(_create(wanted, self.kind),))
+        notes = (_note(wanted, wanted.known_id, wanted.note),) if wanted.note else ()
+        return Plan(subject=wanted.external_ref, items=notes, unchanged=() if notes else ("ticket",))
+
     def _plan_close(self, wanted: WantedTicket) -> Plan:
         if wanted.known_id is None:
             return Plan(subject=wanted.external_ref, unchanged=("ticket",))
@@ -254,7 +288,11 @@ class FakePsa:
         if ticket.is_closed:
             return Plan(subject=wanted.external_ref, unchanged=("ticket",), found=_shown(ticket))
         notes = (_note(wanted, ticket.id, wanted.note),) if wanted.note else ()
-        return Plan(subject=wanted.external_ref, items=(_close(wanted, ticket), *notes), found=_shown(ticket))
+        return Plan(
+            subject=wanted.external_ref,
+            items=(_close(self._closing_status(wanted, ticket), ticket), *notes),
+            found=_shown(ticket),
+        )
 
 
 def _shown(ticket: TicketState) -> dict[str, Any]:
@@ -262,27 +300,25 @@ def _shown(ticket: TicketState) -> dict[str, Any]:
     return {name: getattr(ticket, name) for name in names}
 
 
-def _plan_open(wanted: WantedTicket) -> Plan:
-    if wanted.known_id is not None:
-        notes = (_note(wanted, wanted.known_id, wanted.note),) if wanted.note else ()
-        return Plan(subject=wanted.external_ref, items=notes, unchanged=() if notes else ("ticket",))
-    names = ("external_ref", "company_id", "summary", "description", "board_id", "status_id", "priority_id")
+def _create(wanted: WantedTicket, kind: str) -> PlanItem:
+    names = ("external_ref", "company_id", "board_id", "status_id", "priority_id")
     body = {name: getattr(wanted, name) for name in names}
-    item = PlanItem(
+    body["summary"] = " ".join(wanted.summary.split())[: ABILITIES[kind].summary_length]
+    body["description"] = wanted.description[: ABILITIES[kind].description_length]
+    return PlanItem(
         key="create",
         action="create",
         record="ticket",
         record_id=None,
         before={},
-        after={"summary": wanted.summary, "is_closed": False},
+        after={"summary": body["summary"], "is_closed": False},
         reason="The problem has no ticket yet.",
         request=Request(method="POST", path="/tickets", body=body),
     )
-    return Plan(subject=wanted.external_ref, items=(item,))
 
 
-def _close(wanted: WantedTicket, ticket: TicketState) -> PlanItem:
-    after = {"status_id": wanted.closing_status_id or "closed"}
+def _close(status_id: str, ticket: TicketState) -> PlanItem:
+    after = {"status_id": status_id}
     return PlanItem(
         key="close",
         action="update",
@@ -308,8 +344,19 @@ def _note(wanted: WantedTicket, ticket_id: str, text: str) -> PlanItem:
     )
 
 
+def _apart(outcomes: list[PlanItem | Finding | str]) -> list[PlanItem | Finding | str]:
+    """Two wishes for one line are for a person."""
+    ids = Counter(item.record_id for item in outcomes if isinstance(item, PlanItem) and item.record_id)
+    return [
+        Finding(key=one.key, code="ambiguous_line", text=f"Line {one.record_id} is meant twice.")
+        if isinstance(one, PlanItem) and ids[one.record_id] > 1
+        else one
+        for one in outcomes
+    ]
+
+
 def _planned_line(
-    wanted: WantedLine, agreement: WantedLines, current: list[LineState]
+    wanted: WantedLine, agreement: WantedLines, current: list[LineState], kind: str
 ) -> PlanItem | Finding | str:
     open_lines = [line for line in current if line.cancelled_on is None]
     same = [line for line in open_lines if line.product_id == wanted.product_id]
@@ -318,7 +365,7 @@ def _planned_line(
     if len(found) > 1:
         return Finding(key=wanted.key, code="ambiguous_line", text=f"{len(found)} lines have the product.")
     if found:
-        return _line_update(wanted, agreement, found[0]) or wanted.key
+        return _line_update(wanted, agreement, found[0], kind) or wanted.key
     if not wanted.create_if_missing:
         return Finding(key=wanted.key, code="line_missing", text=f"No line for {wanted.product_name}.")
     body = {
@@ -341,12 +388,13 @@ def _planned_line(
     )
 
 
-def _line_update(wanted: WantedLine, agreement: WantedLines, line: LineState) -> PlanItem | None:
+def _line_update(wanted: WantedLine, agreement: WantedLines, line: LineState, kind: str) -> PlanItem | None:
     after: dict[str, Any] = {}
     if Decimal(line.quantity) != wanted.quantity:
         after["quantity"] = f"{wanted.quantity}"
-    if wanted.invoice_description not in (None, line.invoice_description):
-        after["invoice_description"] = wanted.invoice_description
+    if wanted.invoice_description is not None:
+        text = wanted.invoice_description[: ABILITIES[kind].invoice_description_length]
+        after |= {"invoice_description": text} if text != line.invoice_description else {}
     if not after:
         return None
     return PlanItem(
