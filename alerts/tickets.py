@@ -97,14 +97,15 @@ class TicketTask:
         """
         text = "Searched for and not found: it was not created."
         failures = self.delivery.attempts - 1  # this attempt is a step, not a failure
-        if failures > len(settings.RETRY_DELAYS):
+        pauses = settings.RETRY_DELAYS
+        if failures > len(pauses) + 1:
             gave_up = f"{text} The PSA failed {failures} times; reprocess it when the PSA is well."
             return Outcome(status=Status.FAILED, reason="gave_up", text=gave_up, facts={"is_unsent": True})
         return Outcome(
             status=Status.WAITING,
             reason="surely_not_created",
             text=text,
-            again_in=settings.RETRY_DELAYS[failures - 1] if failures > 1 else 0,
+            again_in=pauses[min(failures, len(pauses)) - 1] if failures > 1 else 0,
             facts={"is_unsent": True},
         )
 

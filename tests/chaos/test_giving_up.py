@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from alerts.models import Ticket
-from integrations import lanes
+from integrations import eventlog, lanes
 from integrations.models import Delivery, Lane, Status
 from portal import clock
 from tests import make
@@ -56,3 +56,18 @@ def test_a_running_delivery_of_a_lane_that_nobody_holds_is_taken_up(
     Lane.objects.update(holder=None, held_until=None)
     drain()
     assert Delivery.objects.get().status == Status.DONE
+
+
+def test_a_psa_that_fails_every_create_is_not_asked_for_ever(
+    world: make.World, drain: Callable[..., None], settings: Any
+) -> None:
+    settings.RETRY_DELAYS = (0.05, 0.05)
+    world.sandbox.control.fault("drop", method="POST", path=TICKETS)
+    make.api(world.token).post("/api/v1/events", make.event())
+    drain(seconds=15)
+    delivery = Delivery.objects.get()
+    assert (delivery.status, delivery.reason) == (Status.FAILED, "gave_up")
+    world.sandbox.control.clear_faults()
+    eventlog.reprocess(Delivery.objects.all())
+    drain()
+    assert Ticket.objects.get().state == Ticket.State.OPEN
