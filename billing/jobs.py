@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 from billing import synchronize
-from portal.models import Client
 
 
-def synchronize_client(client_id: str) -> None:
-    client = Client.objects.filter(pk=client_id).first()
-    if client is not None:
-        synchronize.request(client, cause="button", at_once=True)
+def synchronize_due() -> None:
+    synchronize.request_due()

@@ -12,17 +12,20 @@ from datetime import timedelta
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q, Subquery
+from django.db.models.functions import Coalesce
 
-from billing.models import SynchronizeWindow
+from billing.models import AgreementLink, SynchronizeWindow, Usage
 from integrations import effective, eventlog, wake
 from integrations.models import Action, Delivery, Event, Status
 from integrations.models.eventlog import EventAction, Severity
 from portal import clock, database
 from portal.models import Client, User
 
+MOST_DUE = 1000
 CAUSES = {
     "usage": "New usage was received.",
+    "due": "Usage waits to be pushed.",
     "push_day": "Push day has come.",
     "button": "Somebody pressed Synchronize.",
 }
@@ -78,6 +81,22 @@ def request_many(
             event.received_at = event.occurred_at = now
         database.insert_new(events)
     return [row for row in rows if row.pk in stored]
+
+
+def request_due() -> int:
+    """Ask for every client with an agreement and fresh usage that was told after its last success, unless it was tried
+    in the last 12 h: whatever went wrong meanwhile, no usage stays behind. Returns how many were asked for.
+    """
+    since = clock.now() - timedelta(seconds=settings.SYNCHRONIZE_WINDOW)
+    oldest = clock.now() - timedelta(days=settings.USAGE_FRESH_DAYS)
+    last_success = SynchronizeWindow.objects.filter(client=OuterRef("client")).values("last_success_at")
+    unpushed = Usage.objects.filter(client=OuterRef("pk"), is_current=True, recorded_at__gt=oldest).filter(
+        recorded_at__gt=Coalesce(Subquery(last_success), oldest)
+    )
+    tried = Delivery.objects.filter(client=OuterRef("pk"), action=Action.SYNCHRONIZE, created_at__gt=since)
+    billed = AgreementLink.objects.filter(client=OuterRef("pk"))
+    due = Client.objects.filter(Exists(billed), Exists(unpushed), ~Exists(tried), is_active=True)
+    return len(request_many(due.select_related("partner")[:MOST_DUE], cause="due"))
 
 
 def hurry(clients: Sequence[Client]) -> None:

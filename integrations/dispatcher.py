@@ -60,6 +60,31 @@ def handlers() -> dict[str, Handler]:
 
 
 @dataclass
+class Budget:
+    """Calls that an operator lets one connection make: a bucket that fills by the minute's rate, ten seconds' worth
+    at most. Without a rate there is no limit but the PSA's own 429. One dispatcher holds the lane, so it counts alone.
+    """
+
+    per_minute: int | None
+    calls: float = 1.0
+    filled_at: float = field(default_factory=clock.monotonic)
+
+    def left(self, most: int) -> int:
+        """How many of `most` calls may be made now."""
+        if self.per_minute is None:
+            return most
+        now = clock.monotonic()
+        rate = self.per_minute / 60
+        self.calls = min(max(1.0, rate * 10), self.calls + (now - self.filled_at) * rate)
+        self.filled_at = now
+        return max(0, min(most, int(self.calls)))
+
+    def spend(self, calls: int) -> None:
+        """May go below zero: an attempt knows only afterwards how many calls it took. The next one waits for that."""
+        self.calls -= calls
+
+
+@dataclass
 class HeldLane:
     """A lane that this process holds: its slots, its width, its open session."""
 
@@ -69,12 +94,14 @@ class HeldLane:
     valid_until: float
     width: float
     ceiling: int
+    budget: Budget
     in_flight: int = 0
     idle_since: float = field(default_factory=clock.monotonic)
 
     @property
     def free(self) -> int:
-        return max(0, int(self.width) - self.in_flight)
+        slots = max(0, int(self.width) - self.in_flight)
+        return max(0, self.budget.left(slots + self.in_flight) - self.in_flight)
 
     def check(self) -> None:
         """Called right before each write is sent: may we still?"""
@@ -185,6 +212,7 @@ class Dispatcher:
                 valid_until=started + settings.LANE_LEASE * 0.8,
                 width=min(settings.LANE_CONCURRENCY, ceiling),
                 ceiling=ceiling,
+                budget=Budget(lane.calls_per_minute),
             )
 
     # --- Claiming -------------------------------------------------------------------------------------------------
@@ -387,6 +415,7 @@ def is_stale(lane: Lane) -> bool:
 
 def adapt_width(held: HeldLane, outcome: Outcome) -> None:
     """Additive increase, multiplicative decrease: PSAs publish no limit, so we feel for it."""
+    held.budget.spend(len(outcome.exchanges))
     if outcome.error is not None and outcome.error.kind in {"throttled", "unreachable"}:
         held.narrow()
     elif outcome.exchanges:

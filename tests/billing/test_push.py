@@ -186,3 +186,23 @@ def test_a_failing_synchronization_gives_way_to_a_newer_one_that_waits(world: ma
     first, second = Delivery.objects.order_by("id")
     assert (first.status, first.reason, second.status) == (Status.SKIPPED, "superseded", Status.DONE)
     assert line(world)["quantity"] == 6
+
+
+def test_usage_that_was_left_behind_is_pushed_later_and_just_once(world: make.World, drain: Any) -> None:
+    world.sandbox.control.role(agreements="None")
+    make.api(world.token).post("/api/v1/usage", word())
+    Delivery.objects.all().delete()
+    world.sandbox.control.role(agreements="All")
+    assert synchronize.request_due() == 1
+    drain()
+    assert line(world)["quantity"] == 5
+    Delivery.objects.update(created_at=clock.now() - timedelta(hours=13))
+    assert synchronize.request_due() == 0, "nothing new since the last success"
+
+
+def test_a_failure_is_not_repeated_by_the_hourly_look(world: make.World) -> None:
+    make.api(world.token).post("/api/v1/usage", word())
+    Delivery.objects.update(status=Status.FAILED)
+    assert synchronize.request_due() == 0
+    Delivery.objects.update(created_at=clock.now() - timedelta(hours=13))
+    assert synchronize.request_due() == 1

@@ -213,3 +213,18 @@ def test_one_partners_hanging_psa_does_not_delay_another(world: make.World) -> N
         assert time.monotonic() - started < 2
         slow.control.clear_faults()
         dispatcher.drain()
+
+
+def test_an_operators_rate_is_kept(world: make.World) -> None:
+    Lane.objects.update(calls_per_minute=120)
+    for number in range(12):
+        send(world, account=f"SRV-{number}")
+    before = world.sandbox.control.counts()["total"]
+    dispatcher = Dispatcher()
+    started = time.monotonic()
+    turns(dispatcher, lambda: Delivery.objects.filter(status=Status.DONE).count() == 12, seconds=15)
+    calls = world.sandbox.control.counts()["total"] - before
+    seconds = time.monotonic() - started
+    dispatcher.drain()
+    assert calls >= 12
+    assert (calls - 4) / seconds <= 2.5, "two calls a second, but for the first ones"
