@@ -170,6 +170,7 @@ class Ticket(TenantModel):
 
     `sent_at` is set with the intent to create and taken back only by an answer that says "no": while it is set and
     `psa_id` is empty, the ticket may exist and must be searched for. `misses` counts such searches that found nothing.
+    Once the `psa_id` is known it is the moment of the last intent to close.
     """
 
     class State(models.TextChoices):

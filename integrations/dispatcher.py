@@ -22,13 +22,13 @@ from django.db import IntegrityError, OperationalError, close_old_connections
 from django.db import connections as database_connections
 from django.utils.module_loading import import_string
 
-from integrations import connections, lanes, outcomes, wake
+from integrations import connections, lanes, outcomes, trouble, wake
 from integrations.lanes import LeaseLost
 from integrations.models import Delivery, Lane, Status
 from integrations.outcomes import Outcome
 from integrations.psa.errors import PsaError
 from integrations.psa.port import Exchange, Psa
-from portal import background, chaos, clock, database, heartbeat
+from portal import chaos, clock, database, heartbeat
 
 logger = logging.getLogger(__name__)
 RENEW_EVERY = 3.0
@@ -386,12 +386,11 @@ def write_down(delivery: Delivery, outcome: Outcome) -> None:
 def settle_lane(lane: Lane, held: HeldLane, delivery: Delivery, outcome: Outcome) -> None:
     """What this outcome tells about the connection. The lane's row is locked."""
     if outcome.error is not None:
-        newly_shut = lanes.after_error(lane, delivery.action, outcome.error)
+        if lanes.after_error(lane, delivery.action, outcome.error):
+            trouble.arise(lane)
         lane.save()
         if is_shut_for(lane, delivery.action):
             wait_without_limit(delivery, outcome)
-        if newly_shut:
-            background.enqueue("integrations.jobs.tell_partner", str(lane.pk))
     elif outcome.exchanges and (lanes.after_success(lane, delivery.action) or is_stale(lane)):
         lane.last_success_at, lane.facts = clock.now(), held.connection.learned
         lane.save()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Collection, Sequence
 
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.db.models import Exists, OuterRef, QuerySet
 
 from integrations import effective, wake
@@ -15,6 +15,7 @@ from portal import background, clock, database
 
 AT_REST = (Status.DONE, Status.SKIPPED, Status.HELD, Status.FAILED)
 REPROCESS_AT_ONCE = 500
+LOOKS_AT_A_RACE = 5
 PRIORITIES = {"ticket": 10, "synchronize": 50}
 
 
@@ -34,31 +35,43 @@ def deliver(rows: Sequence[Delivery]) -> set[uuid.UUID]:
 def reprocess(deliveries: QuerySet[Delivery]) -> int:
     """Try these again now, from the search step on; returns how many. What is on its way already is left alone.
 
-    Harmless to repeat: an attempt computes what should be true, so a second ticket cannot come of it.
+    Harmless to repeat: an attempt computes what should be true, so a second ticket cannot come of it. When somebody
+    else puts another delivery of the same subject back at the same moment, one of the two is enough: the database
+    refuses ours, and the next look finds theirs on its way.
     """
+    for attempt in range(1, LOOKS_AT_A_RACE + 1):
+        try:
+            with transaction.atomic():
+                return _reprocess(deliveries)
+        except IntegrityError:
+            if attempt == LOOKS_AT_A_RACE:
+                raise
+    raise AssertionError("unreachable")
+
+
+def _reprocess(deliveries: QuerySet[Delivery]) -> int:
     now = clock.now()
-    with transaction.atomic():
-        find_lanes(deliveries)
-        on_its_way = Delivery.objects.filter(subject=OuterRef("subject"), status__in=UNSETTLED).exclude(
-            pk=OuterRef("pk")
-        )
-        chosen = list(
-            Delivery.objects.filter(pk__in=deliveries.values("pk"), status__in=AT_REST, lane__isnull=False)
-            .exclude(Exists(on_its_way))
-            .order_by("id")
-            .values_list("pk", "partner_id", "subject")
-        )
-        newest_of_each = {(partner, subject): pk for pk, partner, subject in chosen}
-        count = Delivery.objects.filter(pk__in=newest_of_each.values(), status__in=AT_REST).update(
-            status=Status.WAITING,
-            reason="reprocess",
-            due_at=now,
-            attempts=0,
-            search_first=True,
-            finished_at=None,
-        )
-        count += waiting_due_now(deliveries)
-        wake.ring()
+    find_lanes(deliveries)
+    on_its_way = Delivery.objects.filter(
+        partner=OuterRef("partner"), subject=OuterRef("subject"), status__in=UNSETTLED
+    ).exclude(pk=OuterRef("pk"))
+    chosen = list(
+        Delivery.objects.filter(pk__in=deliveries.values("pk"), status__in=AT_REST, lane__isnull=False)
+        .exclude(Exists(on_its_way))
+        .order_by("id")
+        .values_list("pk", "partner_id", "subject")
+    )
+    newest_of_each = {(partner, subject): pk for pk, partner, subject in chosen}
+    count = Delivery.objects.filter(pk__in=newest_of_each.values(), status__in=AT_REST).update(
+        status=Status.WAITING,
+        reason="reprocess",
+        due_at=now,
+        attempts=0,
+        search_first=True,
+        finished_at=None,
+    )
+    count += waiting_due_now(deliveries)
+    wake.ring()
     return count
 
 

@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import logging
 
-from django.conf import settings
-from django.core.mail import send_mail
-
-from integrations import choices, connections, eventlog
-from integrations.models import Credentials, Delivery, Lane, Status
+from integrations import choices, connections, eventlog, trouble
+from integrations.models import Credentials, Delivery, Status
 from integrations.psa.errors import PsaError
-from portal import clock
-from portal.models import Role, User
+from portal import background
 
 logger = logging.getLogger(__name__)
 
@@ -44,27 +40,10 @@ def hold_stranded() -> None:
 
 
 def tell_partner(lane_id: str) -> None:
-    """One e-mail to the partner's managers when a connection stops; a ticket could not tell them."""
-    lane = Lane.objects.select_related("partner", "credentials").filter(pk=lane_id).first()
-    if lane is None:
-        return
-    blocked = [block["text"] for block in lane.blocked.values()]
-    causes = [text for text in [lane.breaker_text, *blocked] if text]
-    managers = User.objects.filter(
-        memberships__partner=lane.partner, memberships__role=Role.SENIOR_MANAGER, is_active=True
-    )
-    if not causes:
-        return
-    send_mail(
-        f"{lane.partner.name}: the connection to {lane.credentials.get_kind_display()} needs you",
-        "\n\n".join(
-            [
-                f"Since {clock.now():%Y-%m-%d %H:%M} UTC tickets and quantities wait:",
-                *causes,
-                "Nothing is lost. Everything that waits goes out as soon as the connection works again.",
-            ]
-        ),
-        settings.DEFAULT_FROM_EMAIL,
-        list(managers.values_list("email", flat=True)),
-        fail_silently=True,
-    )
+    trouble.tell(lane_id)
+
+
+def tell_partners() -> None:
+    """Those whose e-mail did not get out when the trouble came; each by itself, so that one cannot stop the others."""
+    for lane_id in trouble.untold():
+        background.enqueue("integrations.jobs.tell_partner", str(lane_id))

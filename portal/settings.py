@@ -143,11 +143,18 @@ TEMPLATES = [
 # --- Database: SQLite is complete for one host, PostgreSQL for any number -------------------------------------------
 
 VAR.mkdir(exist_ok=True)
-DATABASES = {"default": env.db_url("DATABASE_URL", default=f"sqlite:///{VAR / 'portal.sqlite3'}")}
+DATABASE_URL = env.str("DATABASE_URL", default="") or f"sqlite:///{VAR / 'portal.sqlite3'}"
+if not DATABASE_URL.startswith(("sqlite://", "postgres://", "postgresql://")):
+    raise ImproperlyConfigured(
+        "DATABASE_URL must look like postgres://user:password@host:5432/name or sqlite:////path/to/file; leave it out "
+        "for a SQLite file in var/."
+    )
+DATABASES = {"default": env.db_url_config(DATABASE_URL)}
 DATABASES["default"]["CONN_MAX_AGE"] = 600
 DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
 ON_SQLITE = DATABASES["default"]["ENGINE"].endswith("sqlite3")
 if ON_SQLITE:
+    DATABASES["default"]["ENGINE"] = "portal.sqlite"
     # Without WAL and IMMEDIATE more than half of concurrent read-then-write transactions fail. synchronous=FULL, so
     # that an accepted event survives a power cut as well.
     DATABASES["default"]["OPTIONS"] = {

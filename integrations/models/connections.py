@@ -78,7 +78,8 @@ class Lane(TenantModel):
 
     `fence` grows with each new holder; a result that carries an older fence is dropped. The breaker is open while
     `open_until` lies in the future or `breaker` is not empty and no probe is due. `blocked` maps an action to why the
-    PSA does not permit it, so that one missing right does not stop the others.
+    PSA does not permit it, so that one missing right does not stop the others. `untold_since` stands until the
+    partner's managers have been told of the last trouble; `telling_until` is one worker's time to do so.
     """
 
     credentials = models.OneToOneField(Credentials, on_delete=models.CASCADE, related_name="lane")
@@ -96,6 +97,8 @@ class Lane(TenantModel):
     facts = models.JSONField(default=list, editable=False)
     calls_per_minute = models.PositiveIntegerField(null=True, blank=True)
     last_success_at = models.DateTimeField(null=True, editable=False)
+    untold_since = models.DateTimeField(null=True, editable=False)
+    telling_until = models.DateTimeField(null=True, editable=False)
     concurrency = models.PositiveIntegerField("at most so many calls at once", null=True, blank=True)
 
     class Meta:

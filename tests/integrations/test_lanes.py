@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 import uuid
 from datetime import timedelta
@@ -9,14 +10,16 @@ from typing import Any
 
 import pytest
 from django.core import mail
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connection, transaction
 
 from alerts.models import Ticket
-from integrations import eventlog, lanes, outcomes
+from billing import synchronize
+from integrations import eventlog, jobs, lanes, outcomes, trouble
 from integrations.dispatcher import Dispatcher
 from integrations.models import Delivery, Lane, Status
 from integrations.sandbox import running_sandbox
 from portal import clock
+from portal.models import Client
 from tests import make
 
 
@@ -105,6 +108,36 @@ def test_refused_credentials_stop_the_lane_at_once_and_the_partner_hears_once(
     drain()
     assert Delivery.objects.filter(status=Status.DONE).count() == 5
     assert Lane.objects.get().breaker == ""
+
+
+def test_a_mail_server_that_is_down_only_delays_the_news_and_nobody_gets_it_twice(
+    world: make.World, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make.user(world.partner, email="manager@northwind.example")
+    lane = Lane.objects.get()
+    lane.breaker, lane.breaker_text, lane.untold_since = "sign_in_refused", "Keys refused.", clock.now()
+    lane.save()
+    settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+    settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", 9
+    with pytest.raises(OSError):
+        jobs.tell_partner(str(lane.pk))
+    jobs.tell_partner(str(lane.pk))  # somebody is at it: nothing happens, nothing is raised
+    settings.EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
+    later = clock.now() + trouble.TRYING_FOR + timedelta(seconds=1)
+    monkeypatch.setattr(clock, "now", lambda: later)
+    jobs.tell_partners()
+    jobs.tell_partners()
+    jobs.tell_partner(str(lane.pk))
+    assert [message.subject for message in mail.outbox] == [
+        "Northwind MSP: the connection to ConnectWise PSA needs you"
+    ]
+
+
+def test_trouble_that_is_over_before_the_mail_went_out_is_not_told(world: make.World) -> None:
+    make.user(world.partner, email="manager@northwind.example")
+    Lane.objects.update(untold_since=clock.now())
+    jobs.tell_partners()
+    assert (mail.outbox, Lane.objects.get().untold_since) == ([], None)
 
 
 def test_a_missing_right_stops_its_own_kind_of_work_only(world: make.World, drain: Any) -> None:
@@ -228,3 +261,32 @@ def test_an_operators_rate_is_kept(world: make.World) -> None:
     dispatcher.drain()
     assert calls >= 12
     assert (calls - 4) / seconds <= 2.5, "two calls a second, but for the first ones"
+
+
+def two_finished_synchronizations(world: make.World) -> list[uuid.UUID]:
+    client = Client.objects.get(number=19652)
+    lane = Lane.objects.get()
+    rows = [synchronize.order(client, "button", None) for _ in range(2)]
+    for row in rows:
+        row.lane, row.status = lane, Status.DONE
+        row.event.save()
+    return [row.pk for row in Delivery.objects.bulk_create(rows)]
+
+
+@pytest.mark.postgres
+def test_two_that_put_deliveries_of_one_client_back_at_once_wake_one(world: make.World) -> None:
+    first, second = two_finished_synchronizations(world)
+    counts: list[int] = []
+
+    def put_second_back() -> None:
+        counts.append(eventlog.reprocess(Delivery.objects.filter(pk=second)))
+        connection.close()
+
+    other = threading.Thread(target=put_second_back)
+    with transaction.atomic():
+        counts.append(eventlog.reprocess(Delivery.objects.filter(pk=first)))
+        other.start()
+        time.sleep(0.5)  # the other one stands before the row that we have not committed
+    other.join()
+    assert counts == [1, 0]
+    assert Delivery.objects.filter(status=Status.WAITING).count() == 1

@@ -1,17 +1,22 @@
-"""Do prepared questions answer as querysets do, and do SQLite's writers stand in line?"""
+"""Do prepared questions answer as querysets do, and do SQLite's writers wait without standing in each other's way?"""
 
 from __future__ import annotations
 
 import sqlite3
 import threading
+import time
 import uuid
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from django.db import connections
+from django.db.utils import OperationalError
 
 from portal import database
 from portal.models import Client, Partner
+from portal.sqlite.base import DatabaseWrapper
 from tests import make
 
 numbered = database.Prepared(
@@ -86,3 +91,76 @@ def test_who_waits_too_long_goes_on_without_the_line(tmp_path: Path, monkeypatch
     with database._in_line(path):
         assert sqlite3.sqlite_version
     held.close()
+
+
+# --- Waiting for SQLite's one writer ---------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def open_sqlite(db: None, tmp_path: Path) -> Iterator[Callable[[], DatabaseWrapper]]:
+    """Makes connections to one new file, each as another process would hold it."""
+    opened: list[DatabaseWrapper] = []
+
+    def connect() -> DatabaseWrapper:
+        settings = {**connections["default"].settings_dict, "NAME": str(tmp_path / "shared.sqlite3")}
+        settings["OPTIONS"] = {
+            "timeout": 5,
+            "transaction_mode": "IMMEDIATE",
+            "init_command": "PRAGMA journal_mode=WAL",
+        }
+        opened.append(DatabaseWrapper(settings, alias="default"))
+        opened[-1].inc_thread_sharing()
+        return opened[-1]
+
+    with connect().cursor() as cursor:
+        cursor.execute("CREATE TABLE total (value int)")
+        cursor.execute("INSERT INTO total VALUES (0)")
+    yield connect
+    for connection in opened:
+        connection.close()
+
+
+def test_a_writer_that_drops_a_waiting_connections_cursor_does_not_wait_for_it(
+    open_sqlite: Callable[[], DatabaseWrapper],
+) -> None:
+    """As the garbage collector does: with SQLite's own waiting both stand still until it gives up."""
+    writer, waiting = open_sqlite(), open_sqlite()
+    left_over = [waiting.cursor()]
+    left_over[0].execute("SELECT 1 UNION ALL SELECT 2")  # not read to its end
+    writer.cursor().execute("BEGIN IMMEDIATE")
+    add = threading.Thread(target=lambda: waiting.cursor().execute("UPDATE total SET value = value + 1"))
+    add.start()
+    time.sleep(0.2)
+    began = time.monotonic()
+    left_over.clear()
+    writer.cursor().execute("COMMIT")
+    took = time.monotonic() - began
+    add.join()
+    assert took < 2
+    assert writer.cursor().execute("SELECT value FROM total").fetchone() == (1,)
+
+
+def test_writers_of_many_connections_lose_nothing(open_sqlite: Callable[[], DatabaseWrapper]) -> None:
+    def add_to(connection: DatabaseWrapper) -> None:
+        for _ in range(50):
+            connection.cursor().execute("UPDATE total SET value = value + 1")
+
+    threads = [threading.Thread(target=add_to, args=[open_sqlite()]) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert open_sqlite().cursor().execute("SELECT value FROM total").fetchone() == (300,)
+
+
+def test_a_writer_gives_up_after_its_time(open_sqlite: Callable[[], DatabaseWrapper]) -> None:
+    first, second = open_sqlite(), open_sqlite()
+    second.settings_dict["OPTIONS"]["timeout"] = 0.05
+    first.cursor().execute("BEGIN IMMEDIATE")
+    with pytest.raises(OperationalError, match="locked"):
+        second.cursor().execute("BEGIN IMMEDIATE")
+
+
+def test_many_rows_outside_a_transaction_are_refused(open_sqlite: Callable[[], DatabaseWrapper]) -> None:
+    with pytest.raises(OperationalError, match="atomic"):
+        open_sqlite().cursor().executemany("INSERT INTO total VALUES (%s)", [(1,), (2,)])
