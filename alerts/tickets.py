@@ -473,26 +473,30 @@ def sweep(credentials: Credentials) -> int:
         for state in found:
             by_ref[state.external_ref].append(state)
         ours = Ticket.objects.filter(credentials=credentials, external_ref__in=by_ref)
-        rows = {row.external_ref: row for row in ours}
-        righted = sum(put_right(psa, rows.get(ref), states) for ref, states in by_ref.items())
+        rows = ours.select_related("condition__client")
+        tree = inheritance.Tree.of(credentials.partner_id)
+        righted = 0
+        for row in rows:
+            writes = inheritance.mode_of(row.condition.client, "tickets", tree).value != "observe"
+            righted += put_right(psa, row, by_ref[row.external_ref], writes=writes)
     chaos.point("swept")
     return righted
 
 
-def put_right(psa: Psa, row: Ticket | None, states: Sequence[TicketState]) -> int:
+def put_right(psa: Psa, row: Ticket, states: Sequence[TicketState], *, writes: bool) -> int:
     """Of all PSA tickets with one key, one is kept and known; returns how many were not.
 
-    A row that was closed keeps what it knows: whatever else turns up with its key came too late and is closed.
+    A row that was closed keeps what it knows: whatever else turns up with its key came too late and is closed. In
+    observe mode (not `writes`) nothing is closed.
     """
-    known_id = row.psa_id if row else ""
-    own = next((state for state in states if state.id == known_id), None)
-    if known_id and own is None:
+    own = next((state for state in states if state.id == row.psa_id), None)
+    if row.psa_id and own is None:
         return 0  # the one we know is older than what was asked for: no judgement
-    kept = own if row is not None and row.closed_at is not None else kept_of(own, states)
-    superfluous = [state for state in states if not state.is_closed and state is not kept]
+    kept = own if row.closed_at is not None else kept_of(own, states)
+    superfluous = [state for state in states if not state.is_closed and state is not kept] if writes else []
     for state in superfluous:
         close_superfluous(psa, kept, state)
-    adopted = row is not None and kept is not None and kept is not own and adopt_orphan(row, kept)
+    adopted = kept is not None and kept is not own and adopt_orphan(row, kept)
     return len(superfluous) + adopted
 
 

@@ -12,6 +12,7 @@ from alerts import tickets
 from alerts.models import Ticket
 from integrations.dispatcher import Dispatcher
 from integrations.models import Delivery
+from portal.models import Organization
 from tests import make
 
 TICKETS = "/service/tickets$"
@@ -117,6 +118,16 @@ def test_of_two_tickets_with_one_key_the_one_we_know_stays(
     Ticket.objects.filter(pk=ticket.pk).update(psa_id=twin, number=twin)
     assert tickets.sweep(world.credentials) == 1
     assert open_at_psa(world) == [twin]
+
+
+def test_in_observe_mode_the_sweep_writes_nothing(world: make.World, drain: Callable[..., None]) -> None:
+    send(world, "backup.failed")
+    drain()
+    twin = late_twin(world, Ticket.objects.get().external_ref)
+    Organization.objects.filter(partner=world.partner).update(tickets_mode="observe")
+    assert tickets.sweep(world.credentials) == 0
+    assert twin in open_at_psa(world)
+    assert len(open_at_psa(world)) == 2
 
 
 def test_a_twin_of_a_closed_ticket_is_closed_too(world: make.World, drain: Callable[..., None]) -> None:
