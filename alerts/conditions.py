@@ -5,6 +5,7 @@ Events count by when they occurred: an older one never overturns what a newer on
 
 from __future__ import annotations
 
+import uuid
 from enum import Enum
 
 from alerts.models import Condition
@@ -21,6 +22,16 @@ class Transition(Enum):
     STILL_FINE = "confirms that all is well"
     STALE = "is older than what decided the present state"
     NONE = "says nothing about a condition"
+
+
+def subject_of(condition_id: uuid.UUID) -> str:
+    """What deliveries about a condition's ticket have in common."""
+    return f"ticket:{condition_id}"
+
+
+def of_subject(subject: str) -> uuid.UUID:
+    """The condition that a delivery's subject names."""
+    return uuid.UUID(subject.removeprefix("ticket:"))
 
 
 def move(condition: Condition, event: Event) -> Transition:

@@ -5,6 +5,7 @@ Types are declared by the vendor's staff; sources may send types that nobody dec
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +14,7 @@ from alerts.models import EventType
 from portal import clock
 
 KEPT_SECONDS = 5.0
+LONGEST_KEY = 300
 DEFAULT_ACTIONS = {
     "warning": "trigger",
     "error": "trigger",
@@ -56,8 +58,23 @@ def condition_key_of(type_name: str, account: str, data: Mapping[str, Any]) -> s
     """The condition an event speaks of: family, account and the declared fields of its data."""
     declared = catalogue().get(type_name)
     family = declared.family if declared else family_of(type_name)
-    fields = [str(data[name]) for name in declared.condition_fields if name in data] if declared else []
-    return ":".join([family, *([account] if account else []), *fields])[:300]
+    fields = declared.condition_fields if declared else []
+    parts = [account, *(str(data[name]) if name in data else "" for name in fields)]
+    while parts and not parts[-1]:
+        parts.pop()
+    return within_limit(":".join([family, *map(unmistakable, parts)]))
+
+
+def unmistakable(part: str) -> str:
+    """A part of a key in which the separator cannot be taken for one."""
+    return part.replace("%", "%25").replace(":", "%3A")
+
+
+def within_limit(key: str) -> str:
+    """Keys that are too long stay as different as they were: their end becomes a digest."""
+    if len(key) <= LONGEST_KEY:
+        return key
+    return f"{key[: LONGEST_KEY - 33]}#{hashlib.sha256(key.encode()).hexdigest()[:32]}"
 
 
 def family_of(type_name: str) -> str:

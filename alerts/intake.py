@@ -5,10 +5,13 @@ What is answered as accepted is committed, together with everything that must fo
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import uuid
-from collections.abc import Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 
 from django.db import OperationalError, transaction
 from django.db.models import QuerySet
@@ -16,11 +19,11 @@ from django.db.models import QuerySet
 from alerts import conditions, eventtypes, routing
 from alerts.conditions import Transition
 from alerts.incoming import Incoming
-from alerts.models import Condition
+from alerts.models import Condition, Notification, Ticket
 from billing import synchronize
-from integrations import effective, eventlog
+from integrations import effective, eventlog, outcomes
 from integrations.models import Action, Delivery, Event, Lane, Status
-from integrations.models.eventlog import EventAction
+from integrations.models.eventlog import UNSETTLED, EventAction
 from portal import chaos, clock, database
 from portal.access import Actor
 from portal.clients import find_clients, uuid_of
@@ -30,6 +33,8 @@ from portal.texts import FieldError
 
 logger = logging.getLogger(__name__)
 MOST_TRIES = 4
+TAKEN_IN_AT_ONCE = 500
+LOOKED_UP_AT_ONCE = 5000
 SEVERAL_WRITERS = {"40001", "40P01"}
 """SQLSTATEs of a lost race that PostgreSQL asks to repeat: serialization failure, deadlock."""
 
@@ -250,7 +255,7 @@ def judge(events: Sequence[Event]) -> None:
         return
     locked = lock_conditions(events)
     rules = routing.Rules.of({known_client(event).partner_id for event in events})
-    orders = Orders()
+    orders = Orders(ticketless(locked.values()))
     for event in events:
         speaks = event.action != EventAction.NONE
         judge_one(
@@ -278,26 +283,34 @@ def order_ticket(
     event: Event,
     condition: Condition,
     transition: Transition,
-    matched: Sequence[object],
+    matched: Sequence[Notification],
     orders: Orders,
 ) -> None:
     """A ticket is asked for once an episode, by the first notification that wants one; its recovery follows."""
-    wanting = next((rule for rule in matched if getattr(rule, "action", "") == Action.TICKET), None)
-    subject = subject_of(condition.pk)
+    wanting = next((rule for rule in matched if rule.action == Action.TICKET), None)
+    subject = conditions.subject_of(condition.pk)
     if transition is Transition.RECOVERED and condition.wants_ticket:
         orders.add(event, Action.TICKET, subject, None)
     elif transition in {Transition.OPENED, Transition.REPEATED} and wanting and not condition.wants_ticket:
         condition.wants_ticket = True
+        orders.fruitless.pop(condition.pk, None)
         orders.add(event, Action.TICKET, subject, wanting)
     elif transition is Transition.REPEATED and condition.wants_ticket:
-        event.trace.append(
-            {"step": "folded", "text": f"Counted as repeat {condition.repeats} of the open ticket."}
-        )
+        repeat_ticket(event, condition, wanting, orders)
 
 
-def subject_of(condition_id: uuid.UUID) -> str:
-    """What deliveries about a condition's ticket have in common."""
-    return f"ticket:{condition_id}"
+def repeat_ticket(event: Event, condition: Condition, wanting: Notification | None, orders: Orders) -> None:
+    """Folded into the ticket; or, when the former order came to nothing, a ticket is asked for again."""
+    last = orders.fruitless.get(condition.pk)
+    if last is None:
+        text = f"Counted as repeat {condition.repeats} of the ticket."
+    elif wanting is not None and event.received_at >= last.again_at:
+        text = f"{last.text} A ticket is asked for again."
+        del orders.fruitless[condition.pk]
+        orders.add(event, Action.TICKET, conditions.subject_of(condition.pk), wanting)
+    else:
+        text = f"{last.text} Counted as repeat {condition.repeats}."
+    event.trace.append({"step": "folded", "text": text})
 
 
 def condition_step(condition: Condition, transition: Transition) -> dict[str, object]:
@@ -365,10 +378,63 @@ def save_conditions(rows: Iterable[Condition]) -> None:
     database.save_all([row for row in rows if not row._state.adding], MOVED)
 
 
-class Orders:
-    """Deliveries to be stored at the end of a batch."""
+@dataclass(frozen=True)
+class Fruitless:
+    """A failing condition without a ticket: what came of the last attempt, and from when a repeat may ask again."""
 
-    def __init__(self) -> None:
+    text: str
+    again_at: datetime
+
+
+AGAIN_AFTER = {Status.SKIPPED: timedelta(minutes=5), Status.FAILED: timedelta(hours=1)}
+"""After a skip (observe mode, a client mapped to skip) things may be otherwise soon; a failure needs a person first."""
+
+
+def ticketless(rows: Iterable[Condition]) -> dict[uuid.UUID, Fruitless]:
+    """Failing conditions for which a ticket was asked, but there is none and none is on its way; by condition.
+
+    One query for a batch of repeats whose tickets are open, two more when some are not.
+    """
+    asked = {
+        row.pk
+        for row in rows
+        if row.wants_ticket and row.state == Condition.State.FAILING and not row._state.adding
+    }
+    missing = asked - set(_with_ticket(sorted(asked))) if asked else set()
+    if not missing:
+        return {}
+    newest: dict[uuid.UUID, Delivery] = {}
+    orders = Delivery.objects.filter(subject__in=[conditions.subject_of(key) for key in missing]).order_by(
+        "id"
+    )
+    for order in orders.only("subject", "status", "outcome", "created_at"):
+        key = conditions.of_subject(order.subject)
+        newest[key] = order
+        if order.status in UNSETTLED or order.status == Status.HELD:
+            missing.discard(key)
+    return {
+        key: Fruitless(
+            f"No ticket is open: {order.outcome}", order.created_at + AGAIN_AFTER[Status(order.status)]
+        )
+        for key, order in newest.items()
+        if key in missing and order.status in AGAIN_AFTER
+    }
+
+
+_with_ticket = database.Prepared(
+    lambda conditions: (
+        Ticket.objects.filter(condition__in=conditions, closed_at=None)
+        .exclude(psa_id="")
+        .values_list("condition_id", flat=True)
+    )
+)
+
+
+class Orders:
+    """Deliveries to be stored at the end of a batch. `fruitless` are conditions whose last order came to nothing."""
+
+    def __init__(self, fruitless: dict[uuid.UUID, Fruitless]) -> None:
+        self.fruitless = fruitless
         self.rows: list[tuple[Event, Delivery]] = []
 
     def add(self, event: Event, action: Action, subject: str, notification: object | None) -> None:
@@ -401,10 +467,7 @@ class Orders:
 def assign_lane(row: Delivery, lane: Lane | None) -> None:
     row.lane = lane
     if lane is None:
-        row.status, row.reason = Status.HELD, "no_psa"
-        row.outcome = (
-            "No PSA connection is configured for this client. Enter PSA Credentials; this then goes out."
-        )
+        row.status, row.reason, row.outcome = Status.HELD, "no_psa", outcomes.NO_PSA
 
 
 def delivery_step(row: Delivery, is_stored: bool) -> dict[str, str]:
@@ -422,16 +485,55 @@ def delivery_step(row: Delivery, is_stored: bool) -> dict[str, str]:
 
 
 def take_in_parked(parked: QuerySet[Event]) -> int:
-    """Judge parked events whose client has come to be known; returns how many. Older ones first."""
-    events = list(parked.filter(state=Event.State.PARKED).order_by("occurred_at", "id")[:500])
+    """Judge parked events whose client has come to be known; returns how many. Older ones first.
+
+    One that cannot be taken in does not keep the others from it.
+    """
+    waiting = parked.filter(state=Event.State.PARKED)
     taken = 0
-    for event in events:
-        taken += take_in(event)
+    for scope, references in known_references(waiting):
+        theirs = waiting.filter(scope=scope, client_reference__in=references)
+        for event in theirs.order_by("occurred_at", "id")[:TAKEN_IN_AT_ONCE]:
+            try:
+                taken += take_in(event)
+            except Exception:
+                logger.exception("The parked event %s could not be taken in; trying again", event.pk)
     return taken
+
+
+def known_references(parked: QuerySet[Event]) -> Iterator[tuple[uuid.UUID, list[str]]]:
+    """Of the clients that parked events name, those that are known by now, with the events' scope."""
+    named: dict[uuid.UUID, list[str]] = defaultdict(list)
+    for scope, reference in parked.order_by().values_list("scope", "client_reference").distinct():
+        named[scope].append(reference)
+    for scope, references in named.items():
+        for start in range(0, len(references), LOOKED_UP_AT_ONCE):
+            some = references[start : start + LOOKED_UP_AT_ONCE]
+            clients = clients_within(scope)
+            numbers = set(clients.filter(number__in=numbers_in(some)).values_list("number", flat=True))
+            keys = set(clients.filter(pk__in=keys_in(some)).values_list("pk", flat=True))
+            known = [one for one in some if client_number_of(one) in numbers or uuid_of(one) in keys]
+            if known:
+                yield scope, known
+
+
+def numbers_in(references: Iterable[str]) -> list[int]:
+    return [number for one in references if (number := client_number_of(one)) is not None]
+
+
+def keys_in(references: Iterable[str]) -> list[uuid.UUID]:
+    return [key for one in references if (key := uuid_of(one)) is not None]
 
 
 def take_in(event: Event) -> int:
     """One parked event, when its client is known to whoever sent it."""
+    for _ in range(MOST_TRIES):
+        with contextlib.suppress(Raced):
+            return take_in_once(event)
+    return 0
+
+
+def take_in_once(event: Event) -> int:
     with transaction.atomic():
         client = client_for(event)
         claimed = client and Event.objects.filter(pk=event.pk, state=Event.State.PARKED).update(
@@ -440,19 +542,26 @@ def take_in(event: Event) -> int:
         if not client or not claimed:
             return 0
         event.client, event.partner_id, event.state = client, client.partner_id, Event.State.ACCEPTED
-        event.trace.append({"step": "client", "text": f"The client is known now: {client.name}."})
+        event.trace = [
+            parked_step(event.client_reference),
+            {"step": "client", "text": f"The client is known now: {client.name}."},
+        ]
         assign_accounts([event])
         judge([event])
         event.save(update_fields=["client", "partner", "account", "trace"])
     return 1
 
 
+def clients_within(scope: uuid.UUID) -> QuerySet[Client]:
+    """The active clients that the sender of events may name."""
+    clients = Client.objects.filter(is_active=True)
+    return clients if scope == clock.NIL_UUID else clients.filter(partner_id=scope)
+
+
 def client_for(event: Event) -> Client | None:
     """The client a parked event names, within what its sender may see."""
     number, key = client_number_of(event.client_reference), uuid_of(event.client_reference)
-    clients = Client.objects.filter(is_active=True)
-    if event.scope != clock.NIL_UUID:
-        clients = clients.filter(partner_id=event.scope)
+    clients = clients_within(event.scope)
     if number is not None:
         return clients.filter(number=number).first()
     return clients.filter(pk=key).first() if key else None

@@ -25,7 +25,7 @@ def sweep() -> None:
 
 def sweep_connection(credentials_id: str) -> None:
     credentials = Credentials.objects.select_related("lane").filter(pk=credentials_id).first()
-    if credentials is None or credentials.lane.breaker:
+    if credentials is None or credentials.lane.breaker or credentials.lane.is_paused:
         return
     try:
         righted = tickets.sweep(credentials)

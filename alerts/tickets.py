@@ -18,13 +18,15 @@ from typing import Any, Literal
 from django.conf import settings
 from django.db import transaction
 
+from alerts import conditions
 from alerts.models import Condition, Ticket
 from alerts.ticketsettings import SettingsOf
-from integrations import companies, connections, eventlog, outcomes
+from integrations import companies, connections, effective, eventlog, outcomes
 from integrations.dispatcher import Task
-from integrations.models import Credentials, Delivery, Event, Status
+from integrations.models import Credentials, Delivery, Event, Lane, Status
+from integrations.models.connections import Kind
 from integrations.outcomes import Outcome
-from integrations.psa.errors import NotFound, PsaError
+from integrations.psa.errors import NotFound, PsaError, SignInRefused, Throttled, Unreachable
 from integrations.psa.plan import AppliedItem, Plan
 from integrations.psa.port import Psa, TicketState
 from integrations.psa.wanted import WantedTicket
@@ -250,7 +252,7 @@ def note(ticket: Ticket, outcome: Outcome) -> None:
 
 
 def condition_of(delivery: Delivery) -> uuid.UUID:
-    return uuid.UUID(delivery.subject.removeprefix("ticket:"))
+    return conditions.of_subject(delivery.subject)
 
 
 def open_tickets(condition_ids: set[uuid.UUID]) -> dict[uuid.UUID, Ticket]:
@@ -273,9 +275,9 @@ _generations = database.Prepared(
 
 def facts_of(deliveries: Sequence[Delivery]) -> list[Facts]:
     by_condition = {condition_of(delivery): delivery for delivery in deliveries}
-    conditions: list[Condition] = _conditions(by_condition)
+    rows: list[Condition] = _conditions(by_condition)
     tickets = open_tickets(set(by_condition))
-    return [Facts(by_condition[row.pk], row, tickets.get(row.pk)) for row in conditions]
+    return [Facts(by_condition[row.pk], row, tickets.get(row.pk)) for row in rows]
 
 
 class Circumstances:
@@ -283,6 +285,7 @@ class Circumstances:
 
     def __init__(self, credentials: Credentials) -> None:
         self.credentials = credentials
+        self.lanes: dict[uuid.UUID, Lane | None] = {}
         self.companies: dict[tuple[uuid.UUID, uuid.UUID], str] = {}
         self.settings: dict[uuid.UUID, SettingsOf] = {}
         self.events: dict[uuid.UUID, Event] = {}
@@ -297,6 +300,9 @@ class Circumstances:
         assert lane is not None  # a running delivery has one, a constraint says
         self = cls(lane.credentials)
         clients = {fact.condition.client_id for fact in facts}
+        self.lanes = effective.lanes_of(
+            {fact.condition.client_id: fact.condition.client for fact in facts}.values()
+        )
         self.companies = companies.links_of(clients, [self.credentials.pk])
         self.settings = {self.credentials.partner_id: SettingsOf.of(self.credentials.partner_id)}
         opening = [fact for fact in facts if fact.is_wanted and not (fact.ticket and fact.ticket.psa_id)]
@@ -322,15 +328,17 @@ class Circumstances:
         return ticket
 
     def store_intents(self) -> None:
+        database.save_all(self.touched, ["sent_at", "misses", "state", "closed_at", "credentials"])
         Ticket.objects.bulk_create(self.new)
-        database.save_all(self.touched, ["sent_at", "misses", "state", "closed_at"])
 
 
 def decide(fact: Facts, around: Circumstances) -> Outcome | TicketTask:
-    """What this attempt has to do, or why nothing."""
+    """What this attempt has to do and where, or why nothing."""
     if not fact.is_wanted:
         return decide_closing(fact, around)
     client, credentials = fact.condition.client, around.credentials
+    if (way := way_to_the_right_connection(fact, around)) is not None:
+        return way
     company = around.companies.get((client.pk, credentials.pk))
     if company is None:
         return outcomes.held(
@@ -338,8 +346,6 @@ def decide(fact: Facts, around: Circumstances) -> Outcome | TicketTask:
         )
     if not company:
         return outcomes.skipped("client_skipped", f"{client.name} is mapped to “skip”.")
-    if fact.ticket is not None and fact.ticket.credentials_id != credentials.pk:
-        return elsewhere(fact.ticket)
     if fact.ticket is not None and fact.ticket.psa_id:
         if (wait := still_closing(fact.ticket)) > 0:
             text = (
@@ -358,12 +364,52 @@ def still_closing(ticket: Ticket) -> float:
     return (ticket.sent_at + unsure - clock.now()).total_seconds()
 
 
-def elsewhere(ticket: Ticket) -> Outcome:
-    """The client has moved to another PSA connection since its ticket was opened."""
-    return outcomes.held(
-        "other_connection",
-        f"Ticket {ticket.number or ticket.external_ref} belongs to another PSA connection; close it there by hand.",
+def way_to_the_right_connection(fact: Facts, around: Circumstances) -> Outcome | None:
+    """A ticket is wanted: None when this is the connection for it.
+
+    That is the one in effect for the client; but while the ticket of the same condition may be open at another one that
+    can be reached, it is looked at there. One that cannot be reached any more is left behind.
+    """
+    ticket, here = fact.ticket, around.credentials
+    may_be_there = ticket is not None and bool(ticket.psa_id or ticket.sent_at)
+    if ticket is not None and may_be_there and ticket.credentials_id == here.pk:
+        return None
+    if ticket is not None and may_be_there and is_reachable(there := connection_of(ticket)):
+        return outcomes.elsewhere(there.lane, eventlog.AT_ITS_TICKET)
+    lane = around.lanes[fact.condition.client_id]
+    if lane is None:
+        return outcomes.without_psa()
+    if lane.pk != here.lane.pk:
+        return outcomes.elsewhere(lane)
+    if may_be_there:
+        leave_behind(fact, around)
+    elif ticket is not None and ticket.credentials_id != here.pk:
+        ticket.credentials = here
+        around.touched.append(ticket)
+    return None
+
+
+def connection_of(ticket: Ticket) -> Credentials:
+    """Without its secret, which is nobody's business here."""
+    found: Credentials = (
+        Credentials.objects.select_related("lane").defer("secret").get(pk=ticket.credentials_id)
     )
+    return found
+
+
+def is_reachable(credentials: Credentials) -> bool:
+    return credentials.kind != Kind.NONE and not credentials.lane.breaker and not credentials.lane.is_paused
+
+
+def leave_behind(fact: Facts, around: Circumstances) -> None:
+    """The client has another connection now; the ticket at the former one is closed by hand, if at all."""
+    ticket = fact.ticket
+    assert ticket is not None
+    logger.warning("Ticket %s stays open at a former connection", ticket.number or ticket.external_ref)
+    ticket.state, ticket.closed_at = Ticket.State.GONE, clock.now()
+    around.touched.append(ticket)
+    around.generations[fact.condition.pk] = ticket.generation
+    fact.ticket = None
 
 
 def decide_opening(fact: Facts, around: Circumstances, company: str) -> TicketTask:
@@ -390,7 +436,14 @@ def decide_closing(fact: Facts, around: Circumstances) -> Outcome | TicketTask:
         around.touched.append(ticket)
         return outcomes.skipped("recovered_first", "All was well again before a ticket had to be opened.")
     if ticket.credentials_id != around.credentials.pk:
-        return elsewhere(ticket)
+        if (there := connection_of(ticket)).kind != Kind.NONE:
+            return outcomes.elsewhere(there.lane, eventlog.AT_ITS_TICKET)
+        leave_behind(fact, around)
+        name = ticket.number or ticket.external_ref
+        return outcomes.skipped(
+            "ticket_left",
+            f"Ticket {name} is in a PSA that is not connected any more; close it there by hand.",
+        )
     settings_of = around.settings[ticket.partner_id]
     if not settings_of.value("automatic_closure", fact.condition.client).value:
         return outcomes.skipped("closure_off", "Automatic ticket closure is off; the ticket stays open.")
@@ -472,32 +525,30 @@ def sweep(credentials: Credentials) -> int:
         by_ref: dict[str, list[TicketState]] = defaultdict(list)
         for state in found:
             by_ref[state.external_ref].append(state)
-        ours = Ticket.objects.filter(credentials=credentials, external_ref__in=by_ref)
-        rows = ours.select_related("condition__client")
+        rows = Ticket.objects.filter(credentials=credentials, external_ref__in=by_ref)
         tree = inheritance.Tree.of(credentials.partner_id)
+        superfluous: list[tuple[TicketState | None, TicketState]] = []
         righted = 0
-        for row in rows:
-            writes = inheritance.mode_of(row.condition.client, "tickets", tree).value != "observe"
-            righted += put_right(psa, row, by_ref[row.external_ref], writes=writes)
+        for row in rows.select_related("condition__client"):
+            kept, others = judge_twins(row, by_ref[row.external_ref])
+            righted += kept is not None and kept.id != row.psa_id and adopt_orphan(row, kept)
+            if inheritance.mode_of(row.condition.client, "tickets", tree).value != "observe":
+                superfluous += [(kept, state) for state in others]
+        righted += sum(close_superfluous(psa, kept, state) for kept, state in superfluous)
     chaos.point("swept")
     return righted
 
 
-def put_right(psa: Psa, row: Ticket, states: Sequence[TicketState], *, writes: bool) -> int:
-    """Of all PSA tickets with one key, one is kept and known; returns how many were not.
+def judge_twins(row: Ticket, states: Sequence[TicketState]) -> tuple[TicketState | None, list[TicketState]]:
+    """Of all PSA tickets with one key: the one that is kept and known, and those that should not be open.
 
-    A row that was closed keeps what it knows: whatever else turns up with its key came too late and is closed. In
-    observe mode (not `writes`) nothing is closed.
+    A row that was closed keeps what it knows: whatever else turns up with its key came too late.
     """
     own = next((state for state in states if state.id == row.psa_id), None)
     if row.psa_id and own is None:
-        return 0  # the one we know is older than what was asked for: no judgement
+        return None, []  # the one we know is older than what was asked for: no judgement
     kept = own if row.closed_at is not None else kept_of(own, states)
-    superfluous = [state for state in states if not state.is_closed and state is not kept] if writes else []
-    for state in superfluous:
-        close_superfluous(psa, kept, state)
-    adopted = kept is not None and kept is not own and adopt_orphan(row, kept)
-    return len(superfluous) + adopted
+    return kept, [state for state in states if not state.is_closed and state is not kept]
 
 
 def kept_of(own: TicketState | None, states: Sequence[TicketState]) -> TicketState:
@@ -508,8 +559,11 @@ def kept_of(own: TicketState | None, states: Sequence[TicketState]) -> TicketSta
     return (still_open or list(states))[0]
 
 
-def close_superfluous(psa: Psa, kept: TicketState | None, state: TicketState) -> None:
-    """Close a ticket that should not be, with a note that says why."""
+def close_superfluous(psa: Psa, kept: TicketState | None, state: TicketState) -> bool:
+    """Close a ticket that should not be, with a note that says why; False when the PSA refuses just this one.
+
+    Raises what says that the next one would fare no better.
+    """
     logger.error(
         "Ticket %s carries the key %s, which needs no further ticket", state.number, state.external_ref
     )
@@ -524,7 +578,14 @@ def close_superfluous(psa: Psa, kept: TicketState | None, state: TicketState) ->
         known_id=state.id,
         note=f"Closed by PSA Portal: {because}.",
     )
-    psa.apply(psa.plan_ticket(wanted))
+    try:
+        psa.apply(psa.plan_ticket(wanted))
+    except (Unreachable, Throttled, SignInRefused):
+        raise
+    except PsaError as error:
+        logger.error("Ticket %s could not be closed, close it by hand: %s", state.number, error.text)
+        return False
+    return True
 
 
 def adopt_orphan(row: Ticket, state: TicketState) -> bool:
@@ -538,7 +599,9 @@ def adopt_orphan(row: Ticket, state: TicketState) -> bool:
             opened_at=clock.now(),
         )
         if adopted:
-            newest = Delivery.objects.filter(subject=f"ticket:{row.condition_id}").order_by("-id")[:1]
+            newest = Delivery.objects.filter(subject=conditions.subject_of(row.condition_id)).order_by("-id")[
+                :1
+            ]
             eventlog.reprocess(Delivery.objects.filter(pk__in=newest.values("pk")))
             chaos.point("before-adopt")
     return bool(adopted)

@@ -17,7 +17,7 @@ from django.db import transaction
 from billing import quantities, synchronize, usage
 from billing.crossreferences import CrossReferences
 from billing.models import AgreementLink, CrossReference, PushItem, PushRun, Service
-from integrations import companies, outcomes
+from integrations import companies, effective, outcomes
 from integrations.dispatcher import Task
 from integrations.models import Credentials, Delivery, Status
 from integrations.outcomes import Outcome
@@ -163,9 +163,16 @@ class Pushes:
 
     def prepare(self, deliveries: Sequence[Delivery]) -> list[Task | tuple[Delivery, Outcome]]:
         tasks: list[Task | tuple[Delivery, Outcome]] = []
+        in_effect = effective.lanes_of({row.client_id: row.client for row in deliveries}.values())
         for delivery in deliveries:
             assert delivery.lane is not None  # a running delivery has one, a constraint says
-            tasks.append(PushTask(delivery, delivery.lane.credentials))
+            lane = in_effect[delivery.client_id]
+            if lane is None:
+                tasks.append((delivery, outcomes.without_psa()))
+            elif lane.pk != delivery.lane_id:
+                tasks.append((delivery, outcomes.elsewhere(lane)))
+            else:
+                tasks.append(PushTask(delivery, delivery.lane.credentials))
         return tasks
 
     def record(self, results: Sequence[tuple[Delivery, Outcome]]) -> None:

@@ -16,7 +16,7 @@ from django.db.models import Exists, OuterRef, Q, Subquery
 from django.db.models.functions import Coalesce
 
 from billing.models import AgreementLink, SynchronizeWindow, Usage
-from integrations import effective, eventlog, wake
+from integrations import effective, eventlog, outcomes, wake
 from integrations.models import Action, Delivery, Event, Status
 from integrations.models.eventlog import EventAction, Severity
 from portal import clock, database
@@ -71,8 +71,7 @@ def request_many(
         for row in rows:
             row.lane = lanes[row.client_id]
             if row.lane is None:
-                row.status, row.reason = Status.HELD, "no_psa"
-                row.outcome = "No PSA connection is configured for this client."
+                row.status, row.reason, row.outcome = Status.HELD, "no_psa", outcomes.NO_PSA
         if not at_once:
             put_into_window(rows)
         stored = eventlog.deliver(rows)
@@ -112,7 +111,11 @@ HELD_FOR_SETUP = ("no_psa", "no_company", "no_agreement")
 
 
 def waiting_clients(clients: Sequence[Client]) -> set[uuid.UUID]:
+    """Clients of which a synchronization waits, or is held for set-up; those are tried again first."""
     subjects = [subject_of(client.pk) for client in clients]
+    held = Delivery.objects.filter(status=Status.HELD, reason__in=HELD_FOR_SETUP, subject__in=subjects)
+    if held.exists():
+        eventlog.reprocess(held)
     waiting = Q(status=Status.WAITING) | Q(status=Status.HELD, reason__in=HELD_FOR_SETUP)
     return set(Delivery.objects.filter(waiting, subject__in=subjects).values_list("client_id", flat=True))
 

@@ -13,7 +13,7 @@ from typing import Any
 from django.conf import settings
 from django.db import transaction
 
-from integrations import eventlog, lanes
+from integrations import lanes
 from integrations.models import Credentials, Lane
 from integrations.models.connections import Kind
 from integrations.psa import kinds, site
@@ -105,7 +105,7 @@ def store(row: Credentials) -> Credentials:
         row.save()
         lane, _ = Lane.objects.get_or_create(credentials=row, defaults={"partner_id": row.partner_id})
         lanes.resume(lane)
-        eventlog.release(row.partner_id, reasons=("no_psa",))
+        background.enqueue("integrations.jobs.look_over")
     return row
 
 
@@ -115,7 +115,9 @@ def store_without_psa(row: Any) -> Credentials:
     row.secret = None
     row.secret_fingerprint = row.secret_hint = ""
     row.version += 1
-    row.save()
+    with transaction.atomic():
+        row.save()
+        background.enqueue("integrations.jobs.look_over")
     stored: Credentials = row
     return stored
 

@@ -356,6 +356,7 @@ WRITTEN = (
     "milliseconds",
     "search_first",
     "attempts",
+    "lane",
 )
 
 
@@ -374,6 +375,10 @@ def write_down(delivery: Delivery, outcome: Outcome) -> None:
     ]
     delivery.exchanges = kept[-KEPT_EXCHANGES:]
     delivery.milliseconds = int(outcome.seconds * 1000)
+    if outcome.lane is not None:
+        delivery.lane = outcome.lane
+    elif outcome.reason == "no_psa":
+        delivery.lane = None
     if outcome.again_in is not None:
         delivery.due_at = outcomes.due_after(outcome.again_in)
         if outcome.error is None or outcome.error.kind == "throttled":

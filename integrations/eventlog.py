@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from django.db import IntegrityError, transaction
-from django.db.models import Exists, OuterRef, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 
-from integrations import effective, wake
-from integrations.models import Delivery, Status
+from integrations import effective, outcomes, wake
+from integrations.models import Delivery, Lane, Status
 from integrations.models.eventlog import UNSETTLED
 from portal import background, clock, database
+from portal.models import Client
 
 AT_REST = (Status.DONE, Status.SKIPPED, Status.HELD, Status.FAILED)
 REPROCESS_AT_ONCE = 500
 LOOKS_AT_A_RACE = 5
+AT_ITS_TICKET = "at_its_ticket"
+"""Reason of a delivery that waits at a connection which is not in effect any more, because its ticket is there."""
 PRIORITIES = {"ticket": 10, "synchronize": 50}
 
 
@@ -39,24 +42,33 @@ def reprocess(deliveries: QuerySet[Delivery]) -> int:
     else puts another delivery of the same subject back at the same moment, one of the two is enough: the database
     refuses ours, and the next look finds theirs on its way.
     """
+    keys = list(deliveries.order_by("id").values_list("pk", flat=True))
+    return sum(
+        reprocess_these(keys[start : start + REPROCESS_AT_ONCE])
+        for start in range(0, len(keys), REPROCESS_AT_ONCE)
+    )
+
+
+def reprocess_these(keys: Sequence[uuid.UUID]) -> int:
+    """As `reprocess`, for a bounded number of deliveries."""
     for attempt in range(1, LOOKS_AT_A_RACE + 1):
         try:
             with transaction.atomic():
-                return _reprocess(deliveries)
+                return _put_back(Delivery.objects.filter(pk__in=keys))
         except IntegrityError:
             if attempt == LOOKS_AT_A_RACE:
                 raise
     raise AssertionError("unreachable")
 
 
-def _reprocess(deliveries: QuerySet[Delivery]) -> int:
+def _put_back(deliveries: QuerySet[Delivery]) -> int:
     now = clock.now()
     find_lanes(deliveries)
     on_its_way = Delivery.objects.filter(
         partner=OuterRef("partner"), subject=OuterRef("subject"), status__in=UNSETTLED
     ).exclude(pk=OuterRef("pk"))
     chosen = list(
-        Delivery.objects.filter(pk__in=deliveries.values("pk"), status__in=AT_REST, lane__isnull=False)
+        deliveries.filter(status__in=AT_REST, lane__isnull=False)
         .exclude(Exists(on_its_way))
         .order_by("id")
         .values_list("pk", "partner_id", "subject")
@@ -70,26 +82,80 @@ def _reprocess(deliveries: QuerySet[Delivery]) -> int:
         search_first=True,
         finished_at=None,
     )
-    count += waiting_due_now(deliveries)
+    # What waits for a later moment (a retry, the 12 h window) is due now.
+    count += deliveries.filter(status=Status.WAITING, due_at__gt=now).update(due_at=now, reason="reprocess")
     wake.ring()
     return count
 
 
 def find_lanes(deliveries: QuerySet[Delivery]) -> None:
-    """Give held deliveries the lane of the connection that is in effect for their client now."""
-    rows = list(Delivery.objects.filter(pk__in=deliveries.values("pk"), lane=None).select_related("client"))
-    lanes = effective.lanes_of({row.client_id: row.client for row in rows}.values())
-    for client_id, lane in lanes.items():
+    """Give these the lane of the connection that is in effect for their client now, if they are not on their way."""
+    clients = list(Client.objects.filter(pk__in=deliveries.order_by().values("client")))
+    for client_id, lane in effective.lanes_of(clients).items():
         if lane is not None:
-            Delivery.objects.filter(pk__in=[row.pk for row in rows if row.client_id == client_id]).update(
-                lane=lane
-            )
+            resting = deliveries.filter(client=client_id, status__in=AT_REST)
+            resting.filter(Q(lane=None) | ~Q(lane=lane)).update(lane=lane)
+    follow_connections(clients)
 
 
-def waiting_due_now(deliveries: QuerySet[Delivery]) -> int:
-    """What waits for a later moment (a retry, the 12 h window) is due now."""
-    waiting = Delivery.objects.filter(pk__in=deliveries.values("pk"), status=Status.WAITING)
-    return waiting.filter(due_at__gt=clock.now()).update(due_at=clock.now(), reason="reprocess")
+def follow_connections(clients: Sequence[Client]) -> int:
+    """What waits for these clients goes to the lane of the connection in effect now, or is held when there is none.
+
+    An attempt does so by itself; this is for lanes whose attempts are stopped. Deliveries that an attempt has sent to
+    the connection that has their ticket stay. Returns how many went elsewhere.
+    """
+    moved = 0
+    with transaction.atomic():
+        waiting = Delivery.objects.filter(client__in=clients, status=Status.WAITING).exclude(
+            reason=AT_ITS_TICKET
+        )
+        # Claims hold the lane's row: nobody takes up what is being moved.
+        theirs = waiting.order_by().values_list("lane", flat=True).distinct()
+        list(Lane.objects.select_for_update(no_key=True).filter(pk__in=list(theirs)).order_by("pk"))
+        for client_id, lane in effective.lanes_of(clients).items():
+            rows = waiting.filter(client=client_id)
+            if lane is not None:
+                moved += rows.filter(Q(lane=None) | ~Q(lane=lane)).update(lane=lane, due_at=clock.now())
+            else:
+                moved += rows.update(
+                    status=Status.HELD,
+                    reason="no_psa",
+                    lane=None,
+                    outcome=outcomes.NO_PSA,
+                    finished_at=clock.now(),
+                )
+    if moved:
+        wake.ring()
+    return moved
+
+
+def look_over() -> int:
+    """What stands at a connection that is stopped or gone, or is held for want of one, goes where it belongs by now.
+
+    Harmless at any time. Returns how many deliveries went on.
+    """
+    stopped = list(
+        Lane.objects.filter(~Q(breaker="") | Q(is_paused=True) | ~Q(blocked={})).values_list("pk", flat=True)
+    )
+    at_stopped = Delivery.objects.filter(Q(lane=None) | Q(lane__in=stopped), status=Status.WAITING)
+    moved = 0
+    for clients in in_pieces(at_stopped):
+        moved += follow_connections(clients)
+    # The ticket rows of a connection that was deleted went with it: there is nothing left to search for.
+    Delivery.objects.filter(status=Status.UNKNOWN, lane=None).update(status=Status.HELD, reason="no_psa")
+    without = Delivery.objects.filter(status=Status.HELD, lane=None, reason="no_psa")
+    for clients in in_pieces(without):
+        with_psa = [client for client, lane in effective.lanes_of(clients).items() if lane is not None]
+        if with_psa:
+            moved += reprocess(without.filter(client__in=with_psa))
+    return moved
+
+
+def in_pieces(deliveries: QuerySet[Delivery]) -> Iterator[list[Client]]:
+    """The clients of these deliveries."""
+    keys = list(deliveries.order_by().values_list("client", flat=True).distinct())
+    for start in range(0, len(keys), REPROCESS_AT_ONCE):
+        yield list(Client.objects.filter(pk__in=keys[start : start + REPROCESS_AT_ONCE]))
 
 
 def reprocess_many(deliveries: QuerySet[Delivery]) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 
 from integrations import choices, connections, eventlog, trouble
-from integrations.models import Credentials, Delivery, Status
+from integrations.models import Credentials, Delivery
 from integrations.psa.errors import PsaError
 from portal import background
 
@@ -32,11 +32,9 @@ def reprocess(*delivery_ids: str) -> None:
     eventlog.reprocess(Delivery.objects.filter(pk__in=delivery_ids))
 
 
-def hold_stranded() -> None:
-    """Deliveries whose connection was taken away are held until there is one again; nothing waits unseen."""
-    Delivery.objects.filter(status__in=[Status.WAITING, Status.UNKNOWN], lane=None).update(
-        status=Status.HELD, reason="no_psa", outcome="The PSA connection of this client was removed."
-    )
+def look_over() -> None:
+    """Nothing waits unseen at a connection that was changed, stopped or taken away."""
+    eventlog.look_over()
 
 
 def tell_partner(lane_id: str) -> None:

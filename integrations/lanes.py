@@ -50,7 +50,8 @@ def free(now: datetime, most: int) -> Any:
     abandoned = Q(Exists(Delivery.objects.filter(lane=OuterRef("pk"), status=Status.RUNNING)))
     with_work = open_now(now) & Q(due(now))
     lanes = Lane.objects.filter(unheld & (with_work | abandoned)).select_related("credentials", "partner")
-    return lanes.order_by("held_until", "pk")[:most]
+    # One secret that cannot be read must not keep the others' lanes from being found.
+    return lanes.defer("credentials__secret").order_by("held_until", "pk")[:most]
 
 
 _free = database.Prepared(free)
@@ -177,8 +178,10 @@ def blocked_actions(lane: Lane, now: datetime) -> list[str]:
 def after_success(lane: Lane, action: str) -> bool:
     """Shut nothing any more: the PSA answered. True when that changed something."""
     was_open = bool(lane.breaker or lane.failures or action in lane.blocked)
+    if lane.breaker:  # else it is a pause that the PSA asked for, and this answer was on its way before
+        lane.open_until = None
     lane.breaker = lane.breaker_text = ""
-    lane.breaker_since = lane.open_until = None
+    lane.breaker_since = None
     lane.failures = lane.probes = 0
     lane.blocked.pop(action, None)
     return was_open

@@ -8,7 +8,7 @@ from typing import Any
 
 from django.conf import settings
 
-from integrations.models import Status
+from integrations.models import Lane, Status
 from integrations.psa.errors import PsaError, Throttled
 from integrations.psa.plan import Plan
 from integrations.psa.port import Exchange
@@ -19,7 +19,8 @@ from portal import clock
 class Outcome:
     """The result of one attempt.
 
-    `again_in` (seconds) goes with WAITING and UNKNOWN. `facts` belong to the handler that ran the attempt.
+    `again_in` (seconds) goes with WAITING and UNKNOWN. `facts` belong to the handler that ran the attempt. `lane` is
+    set when the delivery goes on at another connection.
     """
 
     status: Status
@@ -27,6 +28,7 @@ class Outcome:
     reason: str = ""
     error: PsaError | None = None
     again_in: float | None = None
+    lane: Lane | None = None
     plan: Plan | None = None
     facts: dict[str, Any] = field(default_factory=dict)
     exchanges: list[Exchange] = field(default_factory=list)
@@ -45,6 +47,19 @@ def skipped(reason: str, text: str, *, plan: Plan | None = None, **facts: Any) -
 def held(reason: str, text: str, *, plan: Plan | None = None, **facts: Any) -> Outcome:
     """A person must do something first."""
     return Outcome(status=Status.HELD, reason=reason, text=text, plan=plan, facts=facts)
+
+
+NO_PSA = "No PSA connection is configured for this client. Enter PSA Credentials; this then goes out."
+
+
+def without_psa() -> Outcome:
+    """No connection is in effect for the client (any more)."""
+    return held("no_psa", NO_PSA)
+
+
+def elsewhere(lane: Lane, reason: str = "moved") -> Outcome:
+    """Another connection is in effect by now, or has the ticket: the delivery goes on there."""
+    return Outcome(status=Status.WAITING, reason=reason, again_in=0, lane=lane)
 
 
 def unknown(error: PsaError, *, again_in: float, **facts: Any) -> Outcome:

@@ -24,7 +24,7 @@ TRYING_FOR = timedelta(minutes=2)
 
 def arise(lane: Lane) -> None:
     """There is something new to tell; the caller holds the lane's row and saves it."""
-    lane.untold_since = lane.untold_since or clock.now()
+    lane.untold_since = clock.now()  # another moment than that of trouble which is just being told
     lane.telling_until = None
     background.enqueue("integrations.jobs.tell_partner", str(lane.pk))
 
@@ -67,7 +67,7 @@ def message_about(lane: Lane) -> EmailMessage:
     blocked = [block["text"] for block in lane.blocked.values()]
     causes = [text for text in [lane.breaker_text, *blocked] if text]
     lines = [
-        f"Since {lane.untold_since:%Y-%m-%d %H:%M} UTC tickets and quantities wait:",
+        f"Since {lane.breaker_since or lane.untold_since:%Y-%m-%d %H:%M} UTC tickets and quantities wait:",
         *causes,
         f"See what to do: {settings.PORTAL_URL}",
         "Nothing is lost. Everything that waits goes out as soon as the connection works again.",

@@ -25,9 +25,11 @@ def verify() -> None:
 def rotate() -> int:
     """Write every stored secret anew with the first key; returns how many. May be interrupted and run again.
 
-    The way: put the new key first in FIELD_ENCRYPTION_KEYS, restart, rotate, then drop the old key.
+    The way: put the new key first in FIELD_ENCRYPTION_KEYS, restart, rotate, then drop the old key. The row that
+    `verify` reads comes last: while anything else still needs the old key, a start without it is refused.
     """
-    return sum(1 for model, field in encrypted_fields() for _ in rewritten(model, field))
+    fields = sorted(encrypted_fields(), key=lambda found: found[0] is KeyCheck)
+    return sum(1 for model, field in fields for _ in rewritten(model, field))
 
 
 def encrypted_fields() -> Iterator[tuple[type[models.Model], str]]:

@@ -9,7 +9,7 @@ EVERY: dict[str, int] = {
     "alerts.jobs.take_in_parked": 1,
     "alerts.jobs.sweep": 10,
     "billing.jobs.synchronize_due": 60,
-    "integrations.jobs.hold_stranded": 1,
+    "integrations.jobs.look_over": 1,
     "integrations.jobs.tell_partners": 2,
     "portal.jobs.clean_up": 60,
 }

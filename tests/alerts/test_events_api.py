@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -223,3 +224,32 @@ def test_a_batch_costs_no_more_queries_than_a_few_events(
     with django_assert_max_num_queries(17):
         assert post(api, {"events": batch}).status_code == 202
     assert Delivery.objects.count() == 100
+
+
+def test_many_events_of_clients_that_never_come_do_not_hide_one_whose_client_came(
+    world: make.World, api: APIClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(intake, "TAKEN_IN_AT_ONCE", 2)
+    strangers = [make.event(client=str(70_000 + number)) for number in range(4)]
+    api.post("/api/v1/events", {"events": [*strangers, make.event(client="88888")]})
+    make.clients.add_client(world.partner, name="Chandler", number=88888)
+    assert intake.take_in_parked(Event.objects.all()) == 1
+    assert Event.objects.get(client_reference="88888").state == Event.State.ACCEPTED
+
+
+def test_a_parked_event_that_cannot_be_judged_does_not_stop_the_others(
+    world: make.World, api: APIClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    api.post("/api/v1/events", {"events": [make.event(client="88888", account=name) for name in "AB"]})
+    make.clients.add_client(world.partner, name="Chandler", number=88888)
+    judge = intake.judge
+
+    def fails_on_the_first(events: Sequence[Event]) -> None:
+        if events[0].account_reference == "A":
+            raise ValueError("our mistake")
+        judge(events)
+
+    monkeypatch.setattr(intake, "judge", fails_on_the_first)
+    assert intake.take_in_parked(Event.objects.all()) == 1
+    states = dict(Event.objects.values_list("account_reference", "state"))
+    assert states == {"A": Event.State.PARKED, "B": Event.State.ACCEPTED}

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from alerts import tickets
+from alerts import jobs, tickets
 from alerts.models import Ticket
 from integrations.dispatcher import Dispatcher
-from integrations.models import Delivery
+from integrations.models import Delivery, Lane
 from portal.models import Organization
 from tests import make
 
@@ -24,9 +24,9 @@ def world(live_world: make.World) -> make.World:
     return live_world
 
 
-def send(world: make.World, kind: str) -> None:
+def send(world: make.World, kind: str, **fields: Any) -> None:
     severity = "success" if kind == "backup.succeeded" else "error"
-    answer = make.api(world.token).post("/api/v1/events", make.event(type=kind, severity=severity))
+    answer = make.api(world.token).post("/api/v1/events", make.event(type=kind, severity=severity, **fields))
     assert answer.status_code == 202
 
 
@@ -127,6 +127,33 @@ def test_in_observe_mode_the_sweep_writes_nothing(world: make.World, drain: Call
     Organization.objects.filter(partner=world.partner).update(tickets_mode="observe")
     assert tickets.sweep(world.credentials) == 0
     assert twin in open_at_psa(world)
+    assert len(open_at_psa(world)) == 2
+
+
+def test_one_ticket_that_cannot_be_closed_does_not_end_the_sweep(
+    world: make.World, drain: Callable[..., None]
+) -> None:
+    send(world, "backup.failed")
+    drain()
+    first = Ticket.objects.get()
+    twin = late_twin(world, first.external_ref)
+    send(world, "backup.failed", account="SRV-2")
+    drain()
+    second = Ticket.objects.exclude(pk=first.pk).get()
+    lost, second.psa_id = second.psa_id, ""
+    second.save()
+    world.sandbox.control.fault("status_403", method="PATCH", path=rf"/service/tickets/{twin}$")
+    jobs.sweep_connection(str(world.credentials.pk))
+    second.refresh_from_db()
+    assert second.psa_id == lost
+
+
+def test_a_paused_connection_is_not_swept(world: make.World, drain: Callable[..., None]) -> None:
+    send(world, "backup.failed")
+    drain()
+    late_twin(world, Ticket.objects.get().external_ref)
+    Lane.objects.update(is_paused=True)
+    jobs.sweep_connection(str(world.credentials.pk))
     assert len(open_at_psa(world)) == 2
 
 

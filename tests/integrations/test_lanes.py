@@ -14,9 +14,10 @@ from django.db import IntegrityError, connection, transaction
 
 from alerts.models import Ticket
 from billing import synchronize
-from integrations import eventlog, jobs, lanes, outcomes, trouble
+from integrations import companies, eventlog, jobs, lanes, outcomes, trouble
 from integrations.dispatcher import Dispatcher
-from integrations.models import Delivery, Lane, Status
+from integrations.models import Credentials, Delivery, Lane, Status
+from integrations.psa.errors import Throttled
 from integrations.sandbox import running_sandbox
 from portal import clock
 from portal.models import Client
@@ -138,6 +139,55 @@ def test_trouble_that_is_over_before_the_mail_went_out_is_not_told(world: make.W
     Lane.objects.update(untold_since=clock.now())
     jobs.tell_partners()
     assert (mail.outbox, Lane.objects.get().untold_since) == ([], None)
+
+
+def test_trouble_that_comes_while_the_mail_goes_out_is_told_too(
+    world: make.World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make.user(world.partner, email="manager@northwind.example")
+    lane = Lane.objects.get()
+    lane.breaker, lane.breaker_text = "unreachable", "The host is down."
+    trouble.arise(lane)
+    send_now = mail.EmailMessage.send
+
+    def refused_meanwhile(message: mail.EmailMessage) -> int:
+        lane.breaker, lane.breaker_text = "sign_in_refused", "The keys are refused."
+        trouble.arise(lane)
+        lane.save()
+        return send_now(message)
+
+    monkeypatch.setattr(mail.EmailMessage, "send", refused_meanwhile)
+    lane.save()
+    jobs.tell_partner(str(lane.pk))
+    monkeypatch.setattr(mail.EmailMessage, "send", send_now)
+    jobs.tell_partners()
+    assert ["The keys are refused." in message.body for message in mail.outbox] == [False, True]
+
+
+def test_an_answer_that_was_on_its_way_does_not_end_the_pause_that_the_psa_asked_for() -> None:
+    lane = Lane()
+    lanes.after_error(lane, "ticket", Throttled("Slow down.", retry_after=60))
+    asked_for = lane.open_until
+    lanes.after_success(lane, "ticket")
+    assert lane.open_until == asked_for is not None
+
+
+def test_a_secret_that_cannot_be_read_stops_its_own_connection_only(world: make.World, drain: Any) -> None:
+    other = make.partner("Southwind MSP")
+    broken = make.connect(make.clients.top_level(other), world.sandbox)
+    with connection.cursor() as cursor:
+        key = Credentials._meta.pk.get_db_prep_value(broken.pk, connection)
+        cursor.execute("UPDATE integrations_credentials SET secret = 'gAAAAA-broken' WHERE id = %s", [key])
+    chandler = make.clients.add_client(other, name="Chandler", number=555)
+    companies.link_company(chandler, broken, psa_company_id="250", name="Chandler")
+    make.Notification.objects.create(partner=other, name="Tickets", action="ticket")
+    make.api(make.token(other)).post("/api/v1/events", make.event(client="555"))
+    delivery = send(world)
+    drain(seconds=3)
+    delivery.refresh_from_db()
+    assert delivery.status == Status.DONE
+    [theirs] = Delivery.objects.filter(lane__credentials_id=broken.pk)
+    assert "private key" in theirs.advice
 
 
 def test_a_missing_right_stops_its_own_kind_of_work_only(world: make.World, drain: Any) -> None:

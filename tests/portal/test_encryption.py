@@ -140,3 +140,24 @@ def test_a_plain_value_expression_is_encrypted_or_refused(stored: Credentials) -
     before = raw(stored)
     Credentials.objects.filter(pk=stored.pk).update(secret=Value(before))
     assert connections.sign_in_of(Credentials.objects.get()).secret == SECRET
+
+
+def test_a_rotation_that_was_cut_off_is_noticed_when_the_old_key_is_dropped(
+    stored: Credentials, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keys.verify()
+    newest = Fernet.generate_key().decode()
+    settings.FIELD_ENCRYPTION_KEY = [newest, *settings.FIELD_ENCRYPTION_KEY]
+    whole = keys.rewritten
+
+    def cut_off(model: Any, field: str) -> Any:
+        if model is Credentials:
+            raise KeyboardInterrupt
+        return whole(model, field)
+
+    monkeypatch.setattr(keys, "rewritten", cut_off)
+    with pytest.raises(KeyboardInterrupt):
+        keys.rotate()
+    settings.FIELD_ENCRYPTION_KEY = [newest]
+    with pytest.raises(DecryptionFailed):
+        keys.verify()
