@@ -10,6 +10,8 @@ EVERY: dict[str, int] = {
     "alerts.jobs.sweep": 10,
     "billing.jobs.synchronize_due": 60,
     "integrations.jobs.look_over": 1,
+    "integrations.jobs.release_decided": 1,
+    "integrations.jobs.suggest_companies": 60,
     "integrations.jobs.tell_partners": 2,
     "portal.jobs.clean_up": 60,
 }
