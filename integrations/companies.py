@@ -23,6 +23,7 @@ from integrations.models import (
     CompanySuggestion,
     Credentials,
     Delivery,
+    Lane,
     Status,
 )
 from integrations.models.connections import Origin
@@ -116,7 +117,7 @@ def release_decided() -> int:
 
     An attempt may look for the mapping just before somebody makes it, and be held just after.
     """
-    held = Delivery.objects.filter(status=Status.HELD, reason=WAITS)
+    held = Delivery.objects.filter(lane__in=Lane.objects.values("pk"), status=Status.HELD, reason=WAITS)
     links = CompanyLink.objects.filter(
         client=OuterRef("client"), credentials=OuterRef("lane__credentials"), partner=OuterRef("partner")
     )
