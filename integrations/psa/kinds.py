@@ -10,10 +10,12 @@ from integrations.psa.addresses import AddressPolicy
 from integrations.psa.autotask.contracts import INVOICE_DESCRIPTION_LENGTH as AUTOTASK_INVOICE_LENGTH
 from integrations.psa.autotask.opening import DESCRIPTION_LENGTH as AUTOTASK_DESCRIPTION_LENGTH
 from integrations.psa.autotask.opening import SUMMARY_LENGTH as AUTOTASK_SUMMARY_LENGTH
+from integrations.psa.autotask.options import INCREMENTAL as AUTOTASK_INCREMENTAL
 from integrations.psa.autotask.rest import headers_for as autotask_headers_for
 from integrations.psa.autotask.rest import secrets_of as autotask_secrets_of
 from integrations.psa.connectwise import ConnectWisePsa
 from integrations.psa.connectwise.agreements import INVOICE_DESCRIPTION_LENGTH
+from integrations.psa.connectwise.options import INCREMENTAL as CONNECTWISE_INCREMENTAL
 from integrations.psa.connectwise.rest import headers_for, secrets_of
 from integrations.psa.connectwise.tickets import DESCRIPTION_LENGTH, SUMMARY_LENGTH
 from integrations.psa.errors import Misconfigured
@@ -42,6 +44,7 @@ _CONNECTWISE = Abilities(
     fractional_quantities=True,
     statistics=True,
     hosted_tab=True,
+    incremental=CONNECTWISE_INCREMENTAL,
     labels={
         "company": "Company",
         "board": "Service Board",
@@ -51,6 +54,10 @@ _CONNECTWISE = Abilities(
         "item": "Item",
         "priority": "Priority",
         "source": "Source",
+        "contact": "Contact",
+        "team": "Team",
+        "site": "Site",
+        "solution": "Management IT Solution",
         "product": "Product",
         "agreement": "Agreement",
         "line": "Addition",
@@ -68,6 +75,7 @@ _AUTOTASK = Abilities(
     fractional_quantities=False,
     statistics=True,
     hosted_tab=False,
+    incremental=AUTOTASK_INCREMENTAL,
     labels={
         "company": "Organization",
         "board": "Queue",
@@ -79,6 +87,7 @@ _AUTOTASK = Abilities(
         "source": "Source",
         "category": "Ticket Category",
         "contact": "Contact",
+        "site": "Location",
         "product": "Service",
         "agreement": "Contract",
         "line": "Contract Service",

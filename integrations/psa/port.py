@@ -30,6 +30,8 @@ ChoiceKind = Literal[
     "contact",
     "category",
     "solution",
+    "team",
+    "site",
 ]
 
 
@@ -48,8 +50,9 @@ class Check:
 class Option:
     """One value a picker may offer. `within` is the id of the record it belongs to (a status belongs to a board).
 
-    `data` holds what decides about its use: `closed` for a status, `default`, `inactive`, `recurring` and `reason`
-    for an agreement, `company_id`, `xref`.
+    `data` holds what decides about its use: `closed` for a status, `default`, `recurring` and `reason` for an
+    agreement, `company_id`, `xref`; `inactive` (True) only in answers to `changed_since`, for what is not offered any
+    more.
     """
 
     kind: ChoiceKind
@@ -101,8 +104,16 @@ class Psa(Protocol):
 
     def companies(self, like: str = "") -> list[Option]: ...
 
-    def choices(self, kind: ChoiceKind, within: str = "") -> list[Option]:
-        """All active options of a kind. `within` narrows to one board (status, type, ...) or company (agreement)."""
+    def choices(
+        self, kind: ChoiceKind, within: str = "", changed_since: datetime | None = None
+    ) -> list[Option]:
+        """All active options of a kind. `within` narrows to one board (status, type, ...) or company (agreement, ...).
+
+        With `changed_since` (aware): only those that the PSA changed then or later, by its own clock, so leave a few
+        minutes' overlap. What is not offered any more is among them, with `data["inactive"]` True; what was deleted
+        is told by nobody, so read everything now and then. Kinds that are not in `Abilities.incremental` ignore it
+        and answer everything.
+        """
 
     def lines(self, agreement_id: str) -> list[LineState]: ...
 
@@ -126,7 +137,10 @@ class Psa(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Abilities:
-    """What a PSA can do at all; pages hide the rest. Lengths are characters."""
+    """What a PSA can do at all; pages hide the rest. Lengths are characters.
+
+    `incremental` names the kinds of choices that can be asked for what changed since a moment.
+    """
 
     summary_length: int
     description_length: int
@@ -134,6 +148,7 @@ class Abilities:
     fractional_quantities: bool
     statistics: bool
     hosted_tab: bool
+    incremental: frozenset[ChoiceKind] = frozenset()
     labels: Mapping[str, str] = field(default_factory=dict)
 
 

@@ -66,8 +66,10 @@ class AutotaskPsa:
     def companies(self, like: str = "") -> list[Option]:
         return self._options.companies(like)
 
-    def choices(self, kind: ChoiceKind, within: str = "") -> list[Option]:
-        return self._options.choices(kind, within)
+    def choices(
+        self, kind: ChoiceKind, within: str = "", changed_since: datetime | None = None
+    ) -> list[Option]:
+        return self._options.choices(kind, within, changed_since)
 
     def lines(self, agreement_id: str) -> list[LineState]:
         return self._contracts.lines(agreement_id)

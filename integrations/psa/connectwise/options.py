@@ -1,13 +1,14 @@
 """What pickers may offer: companies, boards, statuses, products, agreements (asked when choices are reloaded).
 
 Each kind is one row in `LISTS`: where it is listed, which fields are needed, which rows count. Statuses, types,
-subtypes and items belong to a board in ConnectWise; there is no global "Closed".
+subtypes, items and teams belong to a board in ConnectWise; there is no global "Closed". Sites belong to a company.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 
 from integrations.psa.connectwise import conditions
@@ -18,9 +19,14 @@ from integrations.psa.port import ChoiceKind, Option
 
 @dataclass(frozen=True, kw_only=True)
 class Listing:
+    """`condition` keeps to what is offered, and `is_offered` looks again. `of_company` is the field that `within`
+    narrows by; `changed` the one that tells when a row was changed, where that can be asked for."""
+
     path: str
     condition: str = ""
     fields: str = ""
+    of_company: str = ""
+    changed: str = ""
     data: Callable[[Row], Mapping[str, Any]] = lambda row: {}
     name: Callable[[Row], str] = lambda row: text_of(row, "name")
     is_offered: Callable[[Row], bool] = lambda row: True
@@ -31,7 +37,12 @@ def _is_active(row: Row) -> bool:
 
 
 def _status_data(row: Row) -> dict[str, Any]:
-    return {"closed": row.get("closedStatus") is True, "default": row.get("defaultFlag") is True}
+    """`xref` is the part that the status plays in ConnectWise's own goals, such as `NotResponded`."""
+    return {
+        "closed": row.get("closedStatus") is True,
+        "default": row.get("defaultFlag") is True,
+        "xref": text_of(row, "escalationStatus"),
+    }
 
 
 def _type_data(row: Row) -> dict[str, Any]:
@@ -45,6 +56,39 @@ def _subtype_data(row: Row) -> dict[str, Any]:
 
 def _default_data(row: Row) -> dict[str, Any]:
     return {"default": row.get("defaultFlag") is True}
+
+
+def _contact_data(row: Row) -> dict[str, Any]:
+    ways = row.get("communicationItems")
+    mails = [
+        way
+        for way in (ways if isinstance(ways, list) else [])
+        if isinstance(way, dict) and way.get("communicationType") == "Email" and text_of(way, "value")
+    ]
+    mails.sort(key=lambda way: way.get("defaultFlag") is not True)
+    return {
+        "company_id": id_of(row, "company"),
+        "email": text_of(mails[0], "value") if mails else "",
+        **_default_data(row),
+    }
+
+
+def _contact_name(row: Row) -> str:
+    return (
+        f"{text_of(row, 'firstName')} {text_of(row, 'lastName')}".strip() or f"Contact {text_of(row, 'id')}"
+    )
+
+
+def _site_data(row: Row) -> dict[str, Any]:
+    state = row.get("stateReference")
+    return {
+        "default": row.get("primaryAddressFlag") is True,
+        "address_line_1": text_of(row, "addressLine1"),
+        "address_line_2": text_of(row, "addressLine2"),
+        "city": text_of(row, "city"),
+        "state": text_of(state, "identifier") if isinstance(state, dict) else "",
+        "zip": text_of(row, "zip"),
+    }
 
 
 def _company_data(row: Row) -> dict[str, Any]:
@@ -100,6 +144,7 @@ LISTS: Mapping[ChoiceKind, Listing] = {
         path="/company/companies",
         condition=conditions.equals("deletedFlag", False),
         fields="id,identifier,name,status/name,territory/name,deletedFlag",
+        changed="lastUpdated",
         data=_company_data,
         is_offered=lambda row: row.get("deletedFlag") is not True,
     ),
@@ -119,12 +164,14 @@ LISTS: Mapping[ChoiceKind, Listing] = {
     "type": Listing(path="/service/boards/{board}/types", data=_type_data, is_offered=_is_active),
     "subtype": Listing(path="/service/boards/{board}/subtypes", data=_subtype_data, is_offered=_is_active),
     "item": Listing(path="/service/boards/{board}/items", is_offered=_is_active),
+    "team": Listing(path="/service/boards/{board}/teams", data=_default_data),
     "priority": Listing(path="/service/priorities", data=_default_data),
     "source": Listing(path="/service/sources", data=_default_data),
     "product": Listing(
         path="/procurement/catalog",
         condition=conditions.equals("inactiveFlag", False),
         fields="id,identifier,description,productClass,unitOfMeasure/name,inactiveFlag,integrationXRef",
+        changed="lastUpdated",
         data=_product_data,
         name=lambda row: text_of(row, "identifier"),
         is_offered=_is_active,
@@ -134,10 +181,30 @@ LISTS: Mapping[ChoiceKind, Listing] = {
         condition=conditions.equals("cancelledFlag", False),
         fields="id,name,type/id,type/name,company/id,company/name,agreementStatus,cancelledFlag,billOneTimeFlag,"
         "billingCycle/name,endDate,noEndingDateFlag",
+        of_company="company/id",
+        changed="lastUpdated",
         data=_agreement_data,
+        is_offered=lambda row: row.get("cancelledFlag") is not True,
+    ),
+    "contact": Listing(
+        path="/company/contacts",
+        condition=conditions.equals("inactiveFlag", False),
+        fields="id,firstName,lastName,company/id,communicationItems,defaultFlag,inactiveFlag",
+        of_company="company/id",
+        changed="lastUpdated",
+        data=_contact_data,
+        name=_contact_name,
+        is_offered=_is_active,
+    ),
+    "site": Listing(path="/company/companies/{company}/sites", data=_site_data, is_offered=_is_active),
+    "solution": Listing(
+        path="/company/managementItSolutions",
+        data=lambda row: {"setup_name": text_of(row, "managementSolutionName")},
+        is_offered=lambda row: row.get("managementItSolutionType") == "Custom",
     ),
 }
-_PER_BOARD = "{board}"
+INCREMENTAL = frozenset(kind for kind, listing in LISTS.items() if listing.changed)
+_PER_BOARD, _PER_COMPANY = "{board}", "{company}"
 
 
 class Options:
@@ -154,8 +221,14 @@ class Options:
         found = self._offered("company", listing, "", condition=conditions.both(listing.condition, named))
         return [option for option in found if _mentions(option, text)]
 
-    def choices(self, kind: ChoiceKind, within: str) -> list[Option]:
+    def choices(self, kind: ChoiceKind, within: str, changed_since: datetime | None = None) -> list[Option]:
+        if kind not in LISTS:
+            return []
         listing = LISTS[kind]
+        if changed_since and listing.changed:
+            return self._changed(kind, listing, within, changed_since)
+        if _PER_COMPANY in listing.path:
+            return self._of_company(kind, listing, within) if within else []
         if _PER_BOARD not in listing.path:
             return self._global(kind, listing, within)
         if within:
@@ -166,12 +239,23 @@ class Options:
             for option in self._readable(kind, listing, board.id)
         ]
 
+    def _changed(
+        self, kind: ChoiceKind, listing: Listing, within: str, changed_since: datetime
+    ) -> list[Option]:
+        """Whatever was changed, offered or not: so it is told what has to go."""
+        since = conditions.since(listing.changed, changed_since)
+        return self._global(kind, replace(listing, condition=since, is_offered=lambda row: True), within)
+
     def _global(self, kind: ChoiceKind, listing: Listing, within: str) -> list[Option]:
-        if kind != "agreement" or not within:
+        if not listing.of_company or not within:
             return self._offered(kind, listing, "")
-        of_company = conditions.equals("company/id", number(within))
+        of_company = conditions.equals(listing.of_company, number(within))
         found = self._offered(kind, listing, within, condition=conditions.both(listing.condition, of_company))
         return [option for option in found if option.data.get("company_id") in (None, within)]
+
+    def _of_company(self, kind: ChoiceKind, listing: Listing, company_id: str) -> list[Option]:
+        path = listing.path.format(company=number(company_id))
+        return self._offered(kind, listing, company_id, path=path)
 
     def _readable(self, kind: ChoiceKind, listing: Listing, board_id: str) -> list[Option]:
         """A single board may be closed to the API member, or vanish while we read: the others still count."""
@@ -195,8 +279,10 @@ class Options:
 
 
 def _option(kind: ChoiceKind, listing: Listing, row: Row, within: str) -> Option:
-    data = listing.data(row)
-    belongs_to = within or (str(data.get("company_id") or "") if kind == "agreement" else "")
+    data = dict(listing.data(row))
+    if not LISTS[kind].is_offered(row):
+        data["inactive"] = True
+    belongs_to = within or (str(data.get("company_id") or "") if listing.of_company else "")
     return Option(kind=kind, id=text_of(row, "id"), name=listing.name(row), within=belongs_to, data=data)
 
 

@@ -47,6 +47,7 @@ class FakePsa:
     calls: list[str] = field(default_factory=list)
     sent: list[PlanItem] = field(default_factory=list)
     faults: list[Fault] = field(default_factory=list)
+    changed: dict[tuple[ChoiceKind, str, str], datetime] = field(default_factory=dict)
     is_closed: bool = False
     now: datetime = datetime(2026, 11, 21, 12, tzinfo=UTC)
     _late: list[PlanItem] = field(default_factory=list)
@@ -77,7 +78,16 @@ class FakePsa:
     def add_option(self, kind: ChoiceKind, id: str, name: str, within: str = "", **data: Any) -> Option:
         option = Option(kind=kind, id=id, name=name, within=within, data=data)
         self.options.append(option)
+        self.changed[kind, within, id] = self.now
         return option
+
+    def change_option(self, kind: ChoiceKind, id: str, name: str = "", within: str = "", **data: Any) -> None:
+        """Renamed, or `inactive=True`: not offered any more. Changed at `now`."""
+        for position, option in enumerate(self.options):
+            if (option.kind, option.within, option.id) == (kind, within, id):
+                changed = replace(option, name=name or option.name, data={**option.data, **data})
+                self.options[position] = changed
+                self.changed[kind, within, id] = self.now
 
     def add_line(self, agreement_id: str, **values: Any) -> LineState:
         usual = {"id": self._next_id(), "product_id": "301", "product_name": "OBS-GB", "quantity": "0"}
@@ -107,9 +117,17 @@ class FakePsa:
     def companies(self, like: str = "") -> list[Option]:
         return [option for option in self.choices("company") if like.casefold() in option.name.casefold()]
 
-    def choices(self, kind: ChoiceKind, within: str = "") -> list[Option]:
+    def choices(
+        self, kind: ChoiceKind, within: str = "", changed_since: datetime | None = None
+    ) -> list[Option]:
         self._called("choices")
-        return [option for option in self.options if option.kind == kind and within in ("", option.within)]
+        found = [one for one in self.options if one.kind == kind and within in ("", one.within)]
+        if changed_since is None or kind not in ABILITIES[self.kind].incremental:
+            return [one for one in found if not one.data.get("inactive")]
+        return [one for one in found if self._changed_at(one) >= changed_since]
+
+    def _changed_at(self, option: Option) -> datetime:
+        return self.changed.get((option.kind, option.within, option.id), self.now)
 
     def lines(self, agreement_id: str) -> list[LineState]:
         self._called("lines")
