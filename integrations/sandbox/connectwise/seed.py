@@ -6,6 +6,7 @@ Serial numbers of additions such as `EFS-19652` are managed IDs: the client's nu
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from integrations.sandbox.connectwise.assets import seed_devices, seed_tables
 from integrations.sandbox.connectwise.kinds import KINDS
 from integrations.sandbox.connectwise.settings import API_MEMBER
 from integrations.sandbox.connectwise.store import Record, Store
@@ -105,6 +106,7 @@ def seed(store: Store) -> None:
     for name, types in _BOARDS.items():
         add_board(seeder, name, types)
     _choices(seeder)
+    seed_tables(seeder)
     _catalog(seeder)
     solution = seeder.add(
         "solutions",
@@ -118,6 +120,7 @@ def seed(store: Store) -> None:
         _agreements(seeder, position, client, company, contact)
         if position < 6:
             _report(seeder, client[2], company, solution)
+            seed_devices(seeder, company, client[2])
     _old_tickets(seeder)
 
 

@@ -157,12 +157,7 @@ class FakePsa:
         self._called("plan_lines")
         current = self.agreements.get(wanted.agreement_id, [])
         outcomes = _apart([_planned_line(line, wanted, current, self.kind) for line in wanted.lines])
-        return Plan(
-            subject=wanted.agreement_id,
-            items=tuple(item for item in outcomes if isinstance(item, PlanItem)),
-            unchanged=tuple(key for key in outcomes if isinstance(key, str)),
-            findings=tuple(finding for finding in outcomes if isinstance(finding, Finding)),
-        )
+        return Plan.of(wanted.agreement_id, outcomes)
 
     def apply(self, plan: Plan) -> Applied:
         done: list[AppliedItem] = []
@@ -237,7 +232,7 @@ class FakePsa:
             updated_by="portal",
             entered_at=self.now,
         )
-        return ticket_id, _shown(self.tickets[ticket_id])
+        return ticket_id, self.tickets[ticket_id].as_json()
 
     def _close_ticket(self, item: PlanItem, body: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
         ticket_id = item.record_id or ""
@@ -248,7 +243,7 @@ class FakePsa:
                 field="closing_status",
                 advice="Choose another closing status.",
             )
-        return ticket_id, _shown(self._change(ticket_id, is_closed=True, **body))
+        return ticket_id, self._change(ticket_id, is_closed=True, **body).as_json()
 
     def _add_note(self, item: PlanItem, body: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
         ticket_id = self._ticket(item.record_id or "").id
@@ -302,20 +297,17 @@ class FakePsa:
                 wanted, ticket.merged_into, wanted.note or f"The problem of #{ticket.number} is over."
             )
             finding = Finding(key="ticket", code="merged", text=f"#{ticket.number} was merged.")
-            return Plan(subject=wanted.external_ref, items=(note,), findings=(finding,), found=_shown(ticket))
+            return Plan(
+                subject=wanted.external_ref, items=(note,), findings=(finding,), found=ticket.as_json()
+            )
         if ticket.is_closed:
-            return Plan(subject=wanted.external_ref, unchanged=("ticket",), found=_shown(ticket))
+            return Plan(subject=wanted.external_ref, unchanged=("ticket",), found=ticket.as_json())
         notes = (_note(wanted, ticket.id, wanted.note),) if wanted.note else ()
         return Plan(
             subject=wanted.external_ref,
             items=(_close(self._closing_status(wanted, ticket), ticket), *notes),
-            found=_shown(ticket),
+            found=ticket.as_json(),
         )
-
-
-def _shown(ticket: TicketState) -> dict[str, Any]:
-    names = ("id", "number", "url", "is_closed", "status_id", "board_id", "merged_into", "updated_by")
-    return {name: getattr(ticket, name) for name in names}
 
 
 def _create(wanted: WantedTicket, kind: str) -> PlanItem:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -98,3 +99,36 @@ def test_a_name_with_both_quotes_is_found(psa: ConnectWisePsa, sandbox: Sandbox)
 
 def test_without_a_text_all_companies_are_listed(psa: ConnectWisePsa) -> None:
     assert len(psa.companies("  ")) == 12
+
+
+def test_a_contact_is_shown_with_company_and_mail(psa: ConnectWisePsa) -> None:
+    found = psa.choices("contact", "250")
+    assert [(one.name, one.within, one.data["email"]) for one in found] == [
+        ("Hanna Ott", "250", "hanna.ott@bakeryott.example")
+    ]
+    assert len(psa.choices("contact")) == 12
+
+
+def test_a_site_shows_the_address_that_is_taken_over(psa: ConnectWisePsa) -> None:
+    assert [(one.name, one.data["city"]) for one in psa.choices("site", "250")] == [("Main", "Freiburg")]
+    assert psa.choices("site") == []
+
+
+def test_what_was_changed_since_is_told_with_what_has_to_go(psa: ConnectWisePsa, sandbox: Sandbox) -> None:
+    since = datetime.now(UTC) - timedelta(minutes=5)
+    sandbox.control.technician("rename", company=250, name="Bakery Ott & Sons")
+    sandbox.control.technician("edit", product=301, fields={"inactiveFlag": True})
+    sandbox.control.technician("cancel", agreement=401)
+    companies = psa.choices("company", changed_since=since)
+    assert [(one.name, one.data.get("inactive")) for one in companies] == [("Bakery Ott & Sons", None)]
+    gone = [*psa.choices("product", changed_since=since), *psa.choices("agreement", changed_since=since)]
+    assert [(one.kind, one.id, one.data["inactive"]) for one in gone] == [
+        ("product", "301", True),
+        ("agreement", "401", True),
+    ]
+    assert psa.choices("contact", changed_since=since) == []
+
+
+def test_kinds_that_cannot_tell_what_changed_answer_everything(psa: ConnectWisePsa) -> None:
+    every = psa.choices("status", "2")
+    assert psa.choices("status", "2", changed_since=datetime.now(UTC)) == every
