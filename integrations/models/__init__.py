@@ -1,6 +1,17 @@
 """The integrations room's tables: connections, mapping, the event log and its lanes."""
 
+from integrations.models.budgets import CallBudget
 from integrations.models.connections import Choice, CompanyLink, Credentials, Lane
 from integrations.models.eventlog import Action, Delivery, Event, Status
 
-__all__ = ["Action", "Choice", "CompanyLink", "Credentials", "Delivery", "Event", "Lane", "Status"]
+__all__ = [
+    "Action",
+    "CallBudget",
+    "Choice",
+    "CompanyLink",
+    "Credentials",
+    "Delivery",
+    "Event",
+    "Lane",
+    "Status",
+]

@@ -101,12 +101,17 @@ class Adapter(ABC):
         return Applied(items=tuple(done))
 
     def _applied(self, item: PlanItem) -> AppliedItem:
+        usual = self.transport.importance
         try:
+            if item.action == "note" and usual == "ticket":
+                self.transport.importance = "note"
             return self.apply_item(item)
         except Misconfigured as error:
             if item.key == "close" and error.field == "status":
                 error.field = "closing_status"
             raise
+        finally:
+            self.transport.importance = usual
 
     def close(self) -> None:
         """Ends the network connections, unless they are shared with other adapters."""

@@ -19,7 +19,7 @@ from integrations.psa.connectwise.options import INCREMENTAL as CONNECTWISE_INCR
 from integrations.psa.connectwise.rest import headers_for, secrets_of
 from integrations.psa.connectwise.tickets import DESCRIPTION_LENGTH, SUMMARY_LENGTH
 from integrations.psa.errors import Misconfigured
-from integrations.psa.port import Abilities, Exchange, Psa, SignIn
+from integrations.psa.port import Abilities, Exchange, Importance, Psa, SignIn
 from integrations.psa.site import normalise_autotask_site, normalise_site
 from integrations.psa.transport import DEADLINE, SharedConnection, Transport
 
@@ -130,6 +130,7 @@ def connect(
     before_write: Callable[[], None] | None = None,
     on_call: Callable[[Exchange], None] | None = None,
     deadline: float = DEADLINE,
+    importance: Importance = "note",
 ) -> Psa:
     """An adapter for one thread. Makes no call.
 
@@ -150,5 +151,6 @@ def connect(
         deadline=deadline,
         before_write=before_write,
         on_call=on_call,
+        importance=importance,
     )
     return found.adapter(sign_in, transport=transport, on_close=None if shared else connection.close)

@@ -16,6 +16,8 @@ from integrations.psa.wanted import WantedLines, WantedProduct, WantedReport, Wa
 
 Verdict = Literal["passed", "failed", "probably", "skipped"]
 Feature = Literal["tickets", "closing", "billing", "statistics"]
+# How long a call may wait when a PSA counts calls: opens and closes go first, then notes and what a person waits for.
+Importance = Literal["ticket", "note", "report"]
 ChoiceKind = Literal[
     "company",
     "board",
@@ -201,5 +203,5 @@ ExchangeLog = Sequence[Exchange]
 class Budget(Protocol):
     """Calls that may still be made at a PSA, counted by whoever can: this process, or a row that all share."""
 
-    def take(self, entity: str) -> None:
+    def take(self, entity: str, importance: Importance = "note") -> None:
         """Before every call. Raises `errors.Throttled` when there is none left for now; nothing is sent then."""

@@ -260,7 +260,7 @@ def test_a_shared_budget_is_asked_before_every_call(connected: Connect, sandbox:
     taken: list[str] = []
 
     class Counted:
-        def take(self, entity: str) -> None:
+        def take(self, entity: str, importance: str = "note") -> None:
             if len(taken) == 3:
                 raise Throttled("spent", retry_after=60.0)
             taken.append(entity)
