@@ -276,6 +276,7 @@ class FakeHouse(House):
                 self.fake.add_option("agreement", str(number + 151), agreement, str(number), recurring=True)
         self.fake.add_option("solution", "1", "EFS Backup")
         self.fake.add_option("contact", "2000", "Hanna Ott", "250", email="hanna@example.com")
+        self.fake.add_option("site", "1000", "Main", "250", city="Freiburg", zip="", default=True)
         self.fake.add_device(self.company, self.serial)
         for kind in ("priority", "source"):
             for name in ("1", "2"):

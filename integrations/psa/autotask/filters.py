@@ -25,6 +25,7 @@ FIELDS: Mapping[str, frozenset[str]] = {
     "TicketCategoryFieldDefaults": frozenset({"id", "ticketCategoryID"}),
     "Companies": frozenset({"id", "isActive", "companyName", "companyNumber", "lastTrackedModifiedDateTime"}),
     "Contacts": frozenset({"id", "isActive", "companyID", "lastModifiedDate"}),
+    "CompanyLocations": frozenset({"id", "companyID"}),
     "Contracts": frozenset({"id", "companyID", "endDate", "lastModifiedDateTime"}),
     "ContractServices": frozenset({"id", "contractID", "serviceID"}),
     "ContractServiceUnits": frozenset({"id", "contractID", "contractServiceID", "serviceID"}),

@@ -34,6 +34,7 @@ PICKLISTS: Mapping[ChoiceKind, str] = {
     "source": "source",
     "category": "ticketCategory",
 }
+_OF_COMPANY = ("contact", "site")
 _PER_BOARD = ("status", "type", "subtype", "item")
 
 
@@ -66,6 +67,13 @@ def _contact_name(row: Row) -> str:
     return f"{text_of(row, 'firstName')} {text_of(row, 'lastName')}".strip()
 
 
+_ADDRESS = {
+    "address_line_1": "address1",
+    "address_line_2": "address2",
+    "city": "city",
+    "state": "state",
+    "zip": "postalCode",
+}
 LISTS: Mapping[ChoiceKind, Listing] = {
     "company": Listing(
         entity="Companies",
@@ -90,6 +98,15 @@ LISTS: Mapping[ChoiceKind, Listing] = {
         changed="lastModifiedDate",
         name=_contact_name,
         data=lambda row: {"company_id": id_of(row, "companyID"), "email": text_of(row, "emailAddress")},
+    ),
+    "site": Listing(
+        entity="CompanyLocations",
+        fields=("id", "name", "companyID", "isActive", "isPrimary", *_ADDRESS.values()),
+        name=lambda row: text_of(row, "name"),
+        data=lambda row: {
+            "default": row.get("isPrimary") is True,
+            **{ours: text_of(row, theirs) for ours, theirs in _ADDRESS.items()},
+        },
     ),
 }
 CONTRACT_FIELDS = (
@@ -133,7 +150,9 @@ class Options:
             return self._contracts(within, changed_since)
         if kind not in LISTS:
             return []
-        if kind == "contact" and within:
+        if kind == "site" and not within:
+            return []
+        if kind in _OF_COMPANY and within:
             of_company = filters.equals("companyID", number(within, "company"))
             return self._listed(kind, of_company, within=within, changed_since=changed_since)
         return self._listed(kind, changed_since=changed_since)
@@ -147,7 +166,7 @@ class Options:
     ) -> list[Option]:
         """With `changed_since` what was changed, offered or not: so it is told what has to go."""
         listing = LISTS[kind]
-        if changed_since:
+        if changed_since and listing.changed:
             changed = filters.since(listing.changed, changed_since)
             listing = replace(listing, conditions=(changed,), is_offered=lambda row: True)
         rows = self._rest.all(listing.entity, *listing.conditions, *more, fields=listing.fields)

@@ -66,6 +66,13 @@ def test_contacts_can_be_asked_for_by_company(house: House) -> None:
     assert {one.id for one in found} <= {one.id for one in house.psa.choices("contact")}
 
 
+def test_sites_are_those_of_one_company(house: House) -> None:
+    found = house.psa.choices("site", house.company)
+    assert found
+    assert {one.within for one in found} == {house.company}
+    assert all({"city", "zip", "default"} <= set(one.data) for one in found)
+
+
 @pytest.mark.parametrize("kind", ["company", "product", "agreement"])
 def test_what_was_changed_since_is_told_alone(kind: ChoiceKind, house: House) -> None:
     assert kind in ABILITIES[house.psa.kind].incremental
