@@ -95,18 +95,19 @@ class AccountBudget:
         """Another batch, or the sentence why not. Asks the database at most every few seconds when there is none."""
         want = _batch_size(self._batch, now)
         try:
-            granted, self._used, wait = set_aside(self, importance, want, give_back=self._batch)
+            grant = set_aside(self, importance, want, give_back=self._batch)
         except DatabaseError:
             raise Throttled(
                 "The portal's database could not say how many calls are left.",
                 retry_after=5.0,
                 importance=importance,
             ) from None
-        self._batch = _Batch(left=granted, until=now + GOOD_FOR, slice=slice_of(clock.now()), size=want)
-        if not granted:
-            self._closed[importance] = (now + min(ASK_AGAIN, wait), now + wait)
-            raise _spent(wait, importance)
-        self._closed.clear()
+        self._used = grant.used
+        self._batch = _Batch(left=grant.calls, until=now + GOOD_FOR, slice=grant.slice, size=want)
+        self._closed = {kind: until for kind, until in self._closed.items() if grant.used >= ceiling(kind)}
+        if not grant.calls:
+            self._closed[importance] = (now + min(ASK_AGAIN, grant.wait), now + grant.wait)
+            raise _spent(grant.wait, importance)
 
 
 def ceiling(importance: Importance) -> int:
@@ -118,10 +119,18 @@ def slice_of(moment: datetime) -> int:
     return int(moment.timestamp()) // SLICE
 
 
-def set_aside(
-    budget: AccountBudget, importance: Importance, want: int, *, give_back: _Batch
-) -> tuple[int, int, float]:
-    """Count up to `want` calls in the row; returns how many, how many are used now, and how long to wait if none."""
+@dataclass(frozen=True)
+class Grant:
+    """Calls set aside, in which slice; how many the hour has now; and in how many seconds to ask again if none."""
+
+    calls: int
+    slice: int
+    used: int
+    wait: float
+
+
+def set_aside(budget: AccountBudget, importance: Importance, want: int, *, give_back: _Batch) -> Grant:
+    """Count up to `want` calls in the row, after giving back what was not used in time."""
     now = clock.now()
     with database.writing():
         row = _row(budget)
@@ -141,7 +150,8 @@ def set_aside(
         if row.seat_holder in budget.seats:
             row.seat_until = now + timedelta(seconds=SEAT_FOR)
         row.save(update_fields=["slices", "used", "most", "seat_until"])
-    return granted, used + granted, _wait(slices, used - ceiling(importance), now)
+    wait = _wait(slices, used - ceiling(importance), now)
+    return Grant(calls=granted, slice=slice_of(now), used=used + granted, wait=wait)
 
 
 def _row(budget: AccountBudget) -> CallBudget:
@@ -168,9 +178,16 @@ def _batch_size(batch: _Batch, now: float) -> int:
 
 
 def _spent(seconds: float, importance: Importance) -> Throttled:
-    error = spent(seconds)
-    error.importance = importance
-    return error
+    if importance == "ticket":
+        error = spent(seconds)
+        error.importance = importance
+        return error
+    return Throttled(
+        "What is left of Autotask's hourly calls is kept for tickets.",
+        retry_after=min(max(seconds, 1.0), HOUR),
+        importance=importance,
+        advice="It goes on by itself when fewer tickets are opened and closed.",
+    )
 
 
 # --- Whose budget -----------------------------------------------------------------------------------------------------
@@ -204,12 +221,6 @@ def _turns_of_a_lane(row: Credentials) -> int:
     same = Credentials.objects.filter(partner_id=row.partner_id, kind=row.kind)
     lanes = sum(account_of(one) == account_of(row) for one in same.only("public_key"))
     return TURNS_OF_A_LANE if lanes <= 1 else 1
-
-
-def forget() -> None:
-    """Drop what this process remembers (for tests, whose database begins anew)."""
-    with _guard:
-        _budgets.clear()
 
 
 # --- The seat beside the lane -----------------------------------------------------------------------------------------

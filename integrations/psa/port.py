@@ -7,6 +7,7 @@ one thread at a time; it is cheap to make, its transport (kept-alive session) is
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal, Protocol
@@ -198,6 +199,13 @@ class Exchange:
 
 
 ExchangeLog = Sequence[Exchange]
+
+
+class AtOnce(Protocol):
+    """How many calls about one entity may be under way, where a PSA bounds that."""
+
+    def turn(self, entity: str) -> AbstractContextManager[None]:
+        """Raises `errors.Throttled` when no turn comes up in time."""
 
 
 class Budget(Protocol):

@@ -6,7 +6,7 @@ An adapter fills in how its PSA finds tickets and how a write looks on its wire.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -150,7 +150,7 @@ def _close_item(ticket: TicketState, closing: Closing) -> PlanItem:
     )
 
 
-def _oldest_first(tickets: Any) -> list[TicketState]:
+def _oldest_first(tickets: Iterable[TicketState]) -> list[TicketState]:
     return sorted(tickets, key=lambda ticket: (len(ticket.id), ticket.id))
 
 

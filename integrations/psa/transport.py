@@ -27,7 +27,7 @@ from requests.adapters import HTTPAdapter
 from integrations.psa.addresses import AddressPolicy, Resolver, system_resolver
 from integrations.psa.answers import Answer, Shape, Unusable, parsed, retry_after, unusable_status
 from integrations.psa.errors import Misconfigured, PsaError, Throttled, Unreachable
-from integrations.psa.port import Budget, Exchange, Importance
+from integrations.psa.port import AtOnce, Budget, Exchange, Importance
 from integrations.psa.redaction import Redaction
 from integrations.psa.wire import POOLS, Call, tls_context
 
@@ -86,7 +86,7 @@ class SharedConnection:
         resolver: Resolver = system_resolver,
         pool_size: int = 16,
         budget: Budget | None = None,
-        turns: Any = None,
+        turns: AtOnce | None = None,
     ) -> None:
         self.policy = policy
         self.resolver = resolver

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import uuid
 from collections import Counter, deque
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -44,10 +43,8 @@ def held(monkeypatch: pytest.MonkeyPatch) -> HeldClock:
 
 
 @pytest.fixture(autouse=True)
-def nothing_remembered() -> Iterator[None]:
-    budgets.forget()
-    yield
-    budgets.forget()
+def nothing_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(budgets, "_budgets", {})
 
 
 def processes(count: int) -> list[AccountBudget]:

@@ -266,7 +266,7 @@ def test_time_and_memory_are_bounded(name: str, kind: str, shared: SharedConnect
             ):
                 started = time.monotonic()
                 error = survived(act)
-                assert time.monotonic() - started < 1.4 + 0.4
+                assert time.monotonic() - started < 3.0  # on a busy machine
                 assert isinstance(error, Unreachable), error
             assert tracemalloc.get_traced_memory()[1] < MEMORY
         finally:
