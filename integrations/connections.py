@@ -5,6 +5,7 @@ Secrets go in and never come out: they are set here, read here to sign in, and s
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -13,13 +14,14 @@ from typing import Any
 from django.conf import settings
 from django.db import transaction
 
-from integrations import lanes
+from integrations import budgets, lanes
 from integrations.models import Credentials, Lane
 from integrations.models.connections import Kind
 from integrations.psa import kinds, site
 from integrations.psa.addresses import AddressPolicy
+from integrations.psa.autotask.limits import Turns
 from integrations.psa.errors import Misconfigured, PsaError
-from integrations.psa.port import Check, Exchange, Feature, Psa, SignIn
+from integrations.psa.port import Check, Exchange, Feature, Importance, Psa, SignIn
 from integrations.psa.transport import SharedConnection
 from portal import background, clock
 from portal.encryption import DecryptionFailed, fingerprint
@@ -139,8 +141,13 @@ def sign_in_of(row: Credentials) -> SignIn:
 class OpenConnection:
     """A connection in use: one shared session, cheap adapters for threads. Follows changed credentials."""
 
-    def __init__(self, row: Credentials, learned: Sequence[Sequence[str]] = ()) -> None:
+    def __init__(
+        self, row: Credentials, learned: Sequence[Sequence[str]] = (), turns: Turns | None = None
+    ) -> None:
+        """`turns` bounds calls at once where that is not for the lane's width alone to decide."""
         self.version = 0
+        self._turns = turns
+        self.budget: budgets.AccountBudget | None = None
         self.follow(row)
         if self.problem is None:
             self.shared.facts.update({tuple(key): value for *key, value in learned})
@@ -160,7 +167,13 @@ class OpenConnection:
         self.problem: Exception | None = None
         try:
             self.sign_in = sign_in_of(row)
-            self.shared = SharedConnection(policy(), pool_size=settings.LANE_CONCURRENCY_CEILING)
+            self.budget = budgets.budget_of(row)
+            self.shared = SharedConnection(
+                policy(),
+                pool_size=settings.LANE_CONCURRENCY_CEILING,
+                budget=self.budget,
+                turns=self._turns or (self.budget.turns if self.budget else None),
+            )
         except (DecryptionFailed, PsaError) as error:
             self.problem = error
 
@@ -170,6 +183,7 @@ class OpenConnection:
         *,
         before_write: Callable[[], None] | None = None,
         on_call: Callable[[Exchange], None] | None = None,
+        importance: Importance = "note",
     ) -> Iterator[Psa]:
         """An adapter for one attempt in one thread."""
         if isinstance(self.problem, DecryptionFailed):
@@ -184,7 +198,13 @@ class OpenConnection:
             before_write=before_write,
             on_call=on_call,
             deadline=settings.PSA_DEADLINE,
+            importance=importance,
         )
+
+    def stock_up(self) -> None:
+        """Set a few calls aside at PSAs that count them, before threads without a database ask."""
+        if self.problem is None and self.budget is not None:
+            self.budget.stock_up()
 
     def close(self) -> None:
         if self.problem is None:
@@ -193,13 +213,31 @@ class OpenConnection:
 
 @contextmanager
 def psa_for(row: Credentials) -> Iterator[Psa]:
-    """A connection of its own for a page or a job; closed afterwards."""
-    connection = OpenConnection(row, row.lane.facts)
-    try:
-        with connection.psa() as psa:
-            yield psa
-    finally:
-        connection.close()
+    """A connection of its own for a page or a job, closed afterwards. One at a time where calls at once are bounded."""
+    budget = budgets.budget_of(row)
+    patience = Patience(settings.PSA_DEADLINE)
+    with budgets.seat(budget, wait=patience.pause):
+        connection = OpenConnection(row, row.lane.facts, Turns(budgets.TURNS_OF_A_PAGE) if budget else None)
+        try:
+            with connection.psa() as psa:
+                yield psa
+        finally:
+            connection.close()
+
+
+@dataclass
+class Patience:
+    """Waits in small steps, for so many seconds in all."""
+
+    seconds: float
+    step: float = 0.25
+
+    def pause(self) -> bool:
+        if self.seconds <= 0:
+            return False
+        self.seconds -= self.step
+        time.sleep(self.step)
+        return True
 
 
 def ask_for_test(row: Credentials) -> None:

@@ -24,10 +24,10 @@ from django.utils.module_loading import import_string
 
 from integrations import companies, connections, lanes, outcomes, trouble, wake
 from integrations.lanes import LeaseLost
-from integrations.models import Delivery, Lane, Status
+from integrations.models import Action, Delivery, Lane, Status
 from integrations.outcomes import Outcome
 from integrations.psa.errors import PsaError
-from integrations.psa.port import Exchange, Psa
+from integrations.psa.port import Exchange, Importance, Psa
 from portal import chaos, clock, database, heartbeat
 
 logger = logging.getLogger(__name__)
@@ -229,6 +229,7 @@ class Dispatcher:
         room = min(held.free, settings.DISPATCH_THREADS - self.in_flight)
         if room <= 0:
             return False
+        held.connection.stock_up()
         try:
             with database.writing():
                 lane = lanes.locked([(held.pk, held.fence)]).get(held.pk)
@@ -269,7 +270,10 @@ class Dispatcher:
         log: list[Exchange] = []
         outcome: Outcome | None
         try:
-            with held.connection.psa(before_write=held.check, on_call=log.append) as psa:
+            importance: Importance = "ticket" if task.delivery.action == Action.TICKET else "report"
+            with held.connection.psa(
+                before_write=held.check, on_call=log.append, importance=importance
+            ) as psa:
                 outcome = task.run(psa)
         except PsaError as error:
             outcome = outcomes.of_error(error, attempts=task.delivery.attempts)

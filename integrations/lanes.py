@@ -16,7 +16,7 @@ from django.db import transaction
 from django.db.models import Exists, F, OuterRef, Q
 from django.db.models.functions import Coalesce, Now
 
-from integrations.models import Delivery, Lane, Status
+from integrations.models import Action, Delivery, Lane, Status
 from integrations.models.eventlog import IN_FLIGHT
 from integrations.psa.errors import NotPermitted, PsaError, SignInRefused, Throttled
 from portal import chaos, clock, database
@@ -171,8 +171,12 @@ _candidates = database.Prepared(candidates)
 
 
 def blocked_actions(lane: Lane, now: datetime) -> list[str]:
-    """Actions that the PSA does not permit at present, but for those whose next probe is due."""
-    return [action for action, block in lane.blocked.items() if block["probe_at"] > now.isoformat()]
+    """Actions that the PSA does not permit at present, but for those whose next probe is due; and all but tickets
+    while the hour's calls are kept for tickets."""
+    blocked = [action for action, block in lane.blocked.items() if block["probe_at"] > now.isoformat()]
+    if lane.reports_open_at and lane.reports_open_at > now:
+        blocked += [action for action in Action.values if action != Action.TICKET]
+    return blocked
 
 
 def after_success(lane: Lane, action: str) -> bool:
@@ -191,7 +195,7 @@ def after_error(lane: Lane, action: str, error: PsaError) -> bool:
     """Count a failure against the lane; True when the breaker has just opened, so that the partner is told once."""
     now = clock.now()
     if isinstance(error, Throttled):
-        lane.open_until = now + timedelta(seconds=error.retry_after)
+        throttle(lane, now + timedelta(seconds=error.retry_after), error.importance)
         return False
     if isinstance(error, NotPermitted):
         return block(lane, action, error, now)
@@ -204,6 +208,14 @@ def after_error(lane: Lane, action: str, error: PsaError) -> bool:
     if lane.breaker or lane.failures >= STRAIGHT_FAILURES:
         return shut(lane, error, now)
     return False
+
+
+def throttle(lane: Lane, until: datetime, importance: str) -> None:
+    """The whole lane waits; when only reports have to, tickets go on; a note waits for itself."""
+    if importance == "report":
+        lane.reports_open_at = until
+    elif importance != "note":
+        lane.open_until = until
 
 
 def shut(lane: Lane, error: PsaError, now: datetime) -> bool:

@@ -319,6 +319,8 @@ PSA_ALLOW_HTTP = env.bool("PSA_ALLOW_HTTP", default=False)
 PSA_ALLOWED_NETWORKS = tuple(env.list("PSA_ALLOWED_NETWORKS", default=[]))
 PSA_ALLOWED_PORTS = tuple(int(port) for port in env.list("PSA_ALLOWED_PORTS", default=["443"]))
 PSA_DEADLINE = env.float("PSA_DEADLINE", default=20.0)
+# Autotask allows 10,000 calls an hour for all programs of a database and slows down from half of it on.
+AUTOTASK_CALLS_AN_HOUR = min(env.int("AUTOTASK_CALLS_AN_HOUR", default=5000), 5000)
 
 # Dispatcher, all in seconds. A lane whose holder is silent for LANE_LEASE is taken over by another dispatcher.
 LANE_LEASE = env.float("LANE_LEASE", default=15.0)

@@ -1,5 +1,6 @@
 """The integrations room's tables: connections, mapping, the event log and its lanes."""
 
+from integrations.models.budgets import CallBudget
 from integrations.models.connections import (
     CatchAllCompany,
     Choice,
@@ -12,6 +13,7 @@ from integrations.models.eventlog import Action, Delivery, Event, Status
 
 __all__ = [
     "Action",
+    "CallBudget",
     "CatchAllCompany",
     "Choice",
     "CompanyLink",

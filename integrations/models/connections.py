@@ -79,7 +79,8 @@ class Lane(TenantModel):
     `fence` grows with each new holder; a result that carries an older fence is dropped. The breaker is open while
     `open_until` lies in the future or `breaker` is not empty and no probe is due. `blocked` maps an action to why the
     PSA does not permit it, so that one missing right does not stop the others. `untold_since` stands until the
-    partner's managers have been told of the last trouble; `telling_until` is one worker's time to do so.
+    partner's managers have been told of the last trouble; `telling_until` is one worker's time to do so. Until
+    `reports_open_at` the hour's calls are kept for tickets.
     """
 
     credentials = models.OneToOneField(Credentials, on_delete=models.CASCADE, related_name="lane")
@@ -94,6 +95,7 @@ class Lane(TenantModel):
     probes = models.PositiveIntegerField(default=0, editable=False)
     failures = models.PositiveIntegerField(default=0, editable=False)
     blocked = models.JSONField(default=dict, editable=False)
+    reports_open_at = models.DateTimeField(null=True, editable=False)
     facts = models.JSONField(default=list, editable=False)
     calls_per_minute = models.PositiveIntegerField(null=True, blank=True)
     last_success_at = models.DateTimeField(null=True, editable=False)

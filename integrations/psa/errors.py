@@ -48,13 +48,26 @@ class Unreachable(PsaError):
 
 
 class Throttled(PsaError):
-    """The PSA asks us to slow down. `retry_after` is in seconds, already clamped to something sane."""
+    """The PSA asks us to slow down. `retry_after` is in seconds, already clamped to something sane.
+
+    `importance` is set when we hold back ourselves: calls of that importance (`port.Importance`) have to wait, others
+    may go on.
+    """
 
     kind = "throttled"
 
-    def __init__(self, text: str, *, retry_after: float, advice: str = "", status: int | None = None) -> None:
+    def __init__(
+        self,
+        text: str,
+        *,
+        retry_after: float,
+        importance: str = "",
+        advice: str = "",
+        status: int | None = None,
+    ) -> None:
         super().__init__(text, advice=advice, status=status)
         self.retry_after = retry_after
+        self.importance = importance
 
 
 class Unsettled(PsaError):
@@ -114,6 +127,10 @@ class NotFound(Rejected):
     """The record is not there (deleted, or never was)."""
 
     kind = "not_found"
+
+
+class AlreadyThere(Rejected):
+    """The PSA keeps one record of a kind, and has it."""
 
 
 class AddressRefused(Misconfigured):

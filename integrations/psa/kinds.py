@@ -10,14 +10,16 @@ from integrations.psa.addresses import AddressPolicy
 from integrations.psa.autotask.contracts import INVOICE_DESCRIPTION_LENGTH as AUTOTASK_INVOICE_LENGTH
 from integrations.psa.autotask.opening import DESCRIPTION_LENGTH as AUTOTASK_DESCRIPTION_LENGTH
 from integrations.psa.autotask.opening import SUMMARY_LENGTH as AUTOTASK_SUMMARY_LENGTH
+from integrations.psa.autotask.options import INCREMENTAL as AUTOTASK_INCREMENTAL
 from integrations.psa.autotask.rest import headers_for as autotask_headers_for
 from integrations.psa.autotask.rest import secrets_of as autotask_secrets_of
 from integrations.psa.connectwise import ConnectWisePsa
 from integrations.psa.connectwise.agreements import INVOICE_DESCRIPTION_LENGTH
+from integrations.psa.connectwise.options import INCREMENTAL as CONNECTWISE_INCREMENTAL
 from integrations.psa.connectwise.rest import headers_for, secrets_of
 from integrations.psa.connectwise.tickets import DESCRIPTION_LENGTH, SUMMARY_LENGTH
 from integrations.psa.errors import Misconfigured
-from integrations.psa.port import Abilities, Exchange, Psa, SignIn
+from integrations.psa.port import Abilities, Exchange, Importance, Psa, SignIn
 from integrations.psa.site import normalise_autotask_site, normalise_site
 from integrations.psa.transport import DEADLINE, SharedConnection, Transport
 
@@ -42,6 +44,7 @@ _CONNECTWISE = Abilities(
     fractional_quantities=True,
     statistics=True,
     hosted_tab=True,
+    incremental=CONNECTWISE_INCREMENTAL,
     labels={
         "company": "Company",
         "board": "Service Board",
@@ -51,6 +54,10 @@ _CONNECTWISE = Abilities(
         "item": "Item",
         "priority": "Priority",
         "source": "Source",
+        "contact": "Contact",
+        "team": "Team",
+        "site": "Site",
+        "solution": "Management IT Solution",
         "product": "Product",
         "agreement": "Agreement",
         "line": "Addition",
@@ -68,6 +75,7 @@ _AUTOTASK = Abilities(
     fractional_quantities=False,
     statistics=True,
     hosted_tab=False,
+    incremental=AUTOTASK_INCREMENTAL,
     labels={
         "company": "Organization",
         "board": "Queue",
@@ -79,6 +87,7 @@ _AUTOTASK = Abilities(
         "source": "Source",
         "category": "Ticket Category",
         "contact": "Contact",
+        "site": "Location",
         "product": "Service",
         "agreement": "Contract",
         "line": "Contract Service",
@@ -121,6 +130,7 @@ def connect(
     before_write: Callable[[], None] | None = None,
     on_call: Callable[[Exchange], None] | None = None,
     deadline: float = DEADLINE,
+    importance: Importance = "note",
 ) -> Psa:
     """An adapter for one thread. Makes no call.
 
@@ -141,5 +151,6 @@ def connect(
         deadline=deadline,
         before_write=before_write,
         on_call=on_call,
+        importance=importance,
     )
     return found.adapter(sign_in, transport=transport, on_close=None if shared else connection.close)

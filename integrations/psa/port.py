@@ -7,15 +7,18 @@ one thread at a time; it is cheap to make, its transport (kept-alive session) is
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal, Protocol
 
 from integrations.psa.plan import Applied, Plan
-from integrations.psa.wanted import WantedLines, WantedTicket
+from integrations.psa.wanted import WantedLines, WantedProduct, WantedReport, WantedTicket
 
 Verdict = Literal["passed", "failed", "probably", "skipped"]
 Feature = Literal["tickets", "closing", "billing", "statistics"]
+# How long a call may wait when a PSA counts calls: opens and closes go first, then notes and what a person waits for.
+Importance = Literal["ticket", "note", "report"]
 ChoiceKind = Literal[
     "company",
     "board",
@@ -30,6 +33,8 @@ ChoiceKind = Literal[
     "contact",
     "category",
     "solution",
+    "team",
+    "site",
 ]
 
 
@@ -48,8 +53,9 @@ class Check:
 class Option:
     """One value a picker may offer. `within` is the id of the record it belongs to (a status belongs to a board).
 
-    `data` holds what decides about its use: `closed` for a status, `default`, `inactive`, `recurring` and `reason`
-    for an agreement, `company_id`, `xref`.
+    `data` holds what decides about its use: `closed` for a status, `default`, `recurring` and `reason` for an
+    agreement, `company_id`, `xref`; `inactive` (True) only in answers to `changed_since`, for what is not offered any
+    more.
     """
 
     kind: ChoiceKind
@@ -76,6 +82,19 @@ class TicketState:
     entered_at: datetime | None = None
     merged_into: str | None = None
 
+    def as_json(self) -> dict[str, Any]:
+        """What plans and answers tell of it."""
+        return {
+            "id": self.id,
+            "number": self.number,
+            "url": self.url,
+            "is_closed": self.is_closed,
+            "status_id": self.status_id,
+            "board_id": self.board_id,
+            "merged_into": self.merged_into,
+            "updated_by": self.updated_by,
+        }
+
 
 @dataclass(frozen=True, kw_only=True)
 class LineState:
@@ -101,8 +120,16 @@ class Psa(Protocol):
 
     def companies(self, like: str = "") -> list[Option]: ...
 
-    def choices(self, kind: ChoiceKind, within: str = "") -> list[Option]:
-        """All active options of a kind. `within` narrows to one board (status, type, ...) or company (agreement)."""
+    def choices(
+        self, kind: ChoiceKind, within: str = "", changed_since: datetime | None = None
+    ) -> list[Option]:
+        """All active options of a kind. `within` narrows to one board (status, type, ...) or company (agreement, ...).
+
+        With `changed_since` (aware): only those that the PSA changed then or later, by its own clock, so leave a few
+        minutes' overlap. What is not offered any more is among them, with `data["inactive"]` True; what was deleted
+        is told by nobody, so read everything now and then. Kinds that are not in `Abilities.incremental` ignore it
+        and answer everything.
+        """
 
     def lines(self, agreement_id: str) -> list[LineState]: ...
 
@@ -119,6 +146,12 @@ class Psa(Protocol):
 
     def plan_lines(self, wanted: WantedLines) -> Plan: ...
 
+    def plan_report(self, wanted: WantedReport) -> Plan:
+        """The management report's entries and the devices' counters, as they should be. Counters are absolute."""
+
+    def plan_product(self, wanted: WantedProduct) -> Plan:
+        """Nothing to do when it is there: then `found` has its `id`. What stands in the way is a finding."""
+
     def apply(self, plan: Plan) -> Applied: ...
 
     def close(self) -> None: ...
@@ -126,7 +159,10 @@ class Psa(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Abilities:
-    """What a PSA can do at all; pages hide the rest. Lengths are characters."""
+    """What a PSA can do at all; pages hide the rest. Lengths are characters.
+
+    `incremental` names the kinds of choices that can be asked for what changed since a moment.
+    """
 
     summary_length: int
     description_length: int
@@ -134,6 +170,7 @@ class Abilities:
     fractional_quantities: bool
     statistics: bool
     hosted_tab: bool
+    incremental: frozenset[ChoiceKind] = frozenset()
     labels: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -164,8 +201,15 @@ class Exchange:
 ExchangeLog = Sequence[Exchange]
 
 
+class AtOnce(Protocol):
+    """How many calls about one entity may be under way, where a PSA bounds that."""
+
+    def turn(self, entity: str) -> AbstractContextManager[None]:
+        """Raises `errors.Throttled` when no turn comes up in time."""
+
+
 class Budget(Protocol):
     """Calls that may still be made at a PSA, counted by whoever can: this process, or a row that all share."""
 
-    def take(self, entity: str) -> None:
+    def take(self, entity: str, importance: Importance = "note") -> None:
         """Before every call. Raises `errors.Throttled` when there is none left for now; nothing is sent then."""

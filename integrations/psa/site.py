@@ -32,6 +32,13 @@ AUTOTASK_SITE = "https://webservices.autotask.net"
 _AUTOTASK_DOMAIN = "autotask.net"
 
 MAX_SITE = 2_000
+_AROUND = (
+    ('"', '"'),
+    ("'", "'"),
+    ("<", ">"),
+    ("(", ")"),
+    ("“", "”"),
+)  # what mails and documents put around an address
 _LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _SEGMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._~-]*")
 # Where the PSA's own pages begin below the place it is installed at.
@@ -54,7 +61,7 @@ def normalise_site(text: str, *, policy: AddressPolicy) -> str:
 def normalise_autotask_site(text: str, *, policy: AddressPolicy) -> str:
     """Where to ask for the zone. Empty, a zone or a page of Autotask all mean the same; a test network (where the
     operator allows http) is kept as it was typed."""
-    if not text.strip():
+    if not trimmed(text):
         return AUTOTASK_SITE
     parts = _split(_clean(text))
     host = _host(parts, policy)
@@ -77,8 +84,8 @@ def ui_origin(site: str) -> str:
 
 
 def clean_key(text: str, *, field: str = "secret") -> str:
-    """A key as it was copied, without the blanks around it. Damage from copying is told, not passed on."""
-    key = text.strip()
+    """A key as it was copied, without blanks and invisible characters around it. Damage inside it is told."""
+    key = trimmed(text)
     if not key:
         raise Misconfigured("The key is empty.", field=field)
     if any(_is_invisible(letter) for letter in key):
@@ -96,6 +103,16 @@ def clean_key(text: str, *, field: str = "secret") -> str:
     return key
 
 
+def trimmed(text: str) -> str:
+    """Without what copying leaves at both ends: blanks, line breaks, zero-width characters, byte order marks."""
+    begin, end = 0, len(text)
+    while begin < end and _is_invisible(text[begin]):
+        begin += 1
+    while end > begin and _is_invisible(text[end - 1]):
+        end -= 1
+    return text[begin:end]
+
+
 def _is_invisible(letter: str) -> bool:
     """Blanks, controls, formats such as zero-width joiners, and unassigned or private characters."""
     return unicodedata.category(letter)[0] in "CZ" or letter in _INVISIBLE_LETTERS
@@ -110,7 +127,10 @@ def _refuse(text: str, advice: str = "") -> Misconfigured:
 
 
 def _clean(text: str) -> str:
-    site = text.strip()
+    site = trimmed(text)
+    for opening, closing in _AROUND:
+        if len(site) > 1 and site[0] == opening and site[-1] == closing:
+            site = trimmed(site[1:-1])
     if not site:
         raise _refuse("The site is empty.")
     if len(site) > MAX_SITE:

@@ -27,7 +27,7 @@ from requests.adapters import HTTPAdapter
 from integrations.psa.addresses import AddressPolicy, Resolver, system_resolver
 from integrations.psa.answers import Answer, Shape, Unusable, parsed, retry_after, unusable_status
 from integrations.psa.errors import Misconfigured, PsaError, Throttled, Unreachable
-from integrations.psa.port import Budget, Exchange
+from integrations.psa.port import AtOnce, Budget, Exchange, Importance
 from integrations.psa.redaction import Redaction
 from integrations.psa.wire import POOLS, Call, tls_context
 
@@ -76,7 +76,7 @@ class SharedConnection:
 
     Safe to share between threads (the pool locks, cookies are off, nothing else changes but `facts`, a dict of
     strings, and what `common` keeps); adapters and `Transport` objects are not: make one of each per thread over one
-    of these. `budget` counts calls where a PSA limits them for all programs together.
+    of these. `budget` counts calls where a PSA limits them for all programs together, `turns` bounds those at once.
     """
 
     def __init__(
@@ -86,10 +86,12 @@ class SharedConnection:
         resolver: Resolver = system_resolver,
         pool_size: int = 16,
         budget: Budget | None = None,
+        turns: AtOnce | None = None,
     ) -> None:
         self.policy = policy
         self.resolver = resolver
         self.budget = budget
+        self.turns = turns
         self.facts: dict[tuple[str, ...], str] = {}
         self._common: dict[tuple[str, ...], Any] = {}
         self._lock = threading.Lock()
@@ -132,8 +134,10 @@ class Transport:
         max_body: int = MAX_BODY,
         before_write: Callable[[], None] | None = None,
         on_call: Callable[[Exchange], None] | None = None,
+        importance: Importance = "note",
     ) -> None:
         self.shared = shared
+        self.importance: Importance = importance
         self.move_to(site)
         self.mask = Redaction(secrets)
         self.reads = 0

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from alerts.models import Notification, Ticket, TicketSettings
-from integrations import choices, companies, connections
+from integrations import budgets, choices, companies, connections
 from integrations.connections import Entered
-from integrations.models import Delivery
+from integrations.models import CallBudget, Credentials, Delivery
 from integrations.sandbox import Sandbox, running_sandbox
-from portal import clients
+from portal import clients, clock
 from tests import make
 
 
@@ -67,6 +67,25 @@ def test_an_event_opens_and_its_recovery_closes_an_autotask_ticket(
     assert ticket.state == Ticket.State.CLOSED, list(Delivery.objects.values("status", "outcome", "advice"))
     assert ticket.number.startswith("T20")
     assert len([row for row in autotask.control.journal(kind="ticket") if row["externalID"]]) == 1
+    budget = CallBudget.objects.get()
+    assert 0 < budget.used <= budget.most == 5_000
+    assert budget.seat_holder is None
+
+
+def test_reports_that_have_to_wait_do_not_keep_a_ticket_waiting(
+    token: str, autotask: Sandbox, drain: Any, settings: Any
+) -> None:
+    """Of 40 calls an hour 12 may be for reports and 20 for notes; all others are for tickets."""
+    settings.AUTOTASK_CALLS_AN_HOUR = 40
+    row = CallBudget.objects.get()
+    row.slices, row.used, row.most = {str(int(clock.now().timestamp()) // budgets.SLICE): 25}, 25, 40
+    row.save()
+    budgets.budget_of(Credentials.objects.get())._batch.left = 0  # type: ignore[union-attr]
+    report = connections.test(Credentials.objects.get())
+    assert "kept for tickets" in " ".join(check.detail for check in report)
+    make.api(token).post("/api/v1/events", make.event())
+    drain()
+    assert Ticket.objects.get().state == Ticket.State.OPEN
 
 
 def test_a_create_that_was_committed_and_then_lost_is_found_at_autotask_too(

@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from integrations.psa.errors import Throttled
+from integrations.psa.port import Importance
 
 HOUR = 3600.0
 CALLS_AN_HOUR = 10_000
@@ -48,7 +49,7 @@ class RollingBudget:
         self._slices: deque[tuple[float, int]] = deque()
         self._lock = threading.Lock()
 
-    def take(self, entity: str) -> None:
+    def take(self, entity: str, importance: Importance = "note") -> None:
         with self._lock:
             now = self._clock()
             while self._slices and self._slices[0][0] + _SLICE + HOUR <= now:
@@ -75,7 +76,7 @@ def spent(seconds: float) -> Throttled:
 
 
 class Turns:
-    """Never more than a few calls at once for one entity, over all threads of a connection in this process."""
+    """Never more than a few calls at once for one entity, over all threads that share it."""
 
     def __init__(self, at_once: int = AT_ONCE) -> None:
         self._at_once = at_once

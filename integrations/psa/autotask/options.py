@@ -7,7 +7,7 @@ belong to no queue, so they are the same within each.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -34,6 +34,7 @@ PICKLISTS: Mapping[ChoiceKind, str] = {
     "source": "source",
     "category": "ticketCategory",
 }
+_OF_COMPANY = ("contact", "site")
 _PER_BOARD = ("status", "type", "subtype", "item")
 
 
@@ -44,6 +45,7 @@ class Listing:
     name: Callable[[Row], str]
     data: Callable[[Row], Mapping[str, Any]]
     conditions: tuple[Condition, ...] = ()
+    changed: str = ""
     is_offered: Callable[[Row], bool] = lambda row: row.get("isActive") not in (False, 0)
 
 
@@ -67,11 +69,19 @@ def _contact_name(row: Row) -> str:
     return f"{text_of(row, 'firstName')} {text_of(row, 'lastName')}".strip()
 
 
+_ADDRESS = {
+    "address_line_1": "address1",
+    "address_line_2": "address2",
+    "city": "city",
+    "state": "state",
+    "zip": "postalCode",
+}
 LISTS: Mapping[ChoiceKind, Listing] = {
     "company": Listing(
         entity="Companies",
         fields=("id", "companyName", "companyNumber", "webAddress", "isActive"),
         conditions=(filters.equals("isActive", True),),
+        changed="lastTrackedModifiedDateTime",
         name=lambda row: text_of(row, "companyName"),
         data=_company_data,
     ),
@@ -79,6 +89,7 @@ LISTS: Mapping[ChoiceKind, Listing] = {
         entity="Services",
         fields=("id", "name", "description", "sku", "externalID", "isActive"),
         conditions=(filters.equals("isActive", True),),
+        changed="lastModifiedDate",
         name=lambda row: text_of(row, "name"),
         data=_product_data,
     ),
@@ -86,8 +97,18 @@ LISTS: Mapping[ChoiceKind, Listing] = {
         entity="Contacts",
         fields=("id", "firstName", "lastName", "emailAddress", "companyID", "isActive"),
         conditions=(filters.equals("isActive", 1),),  # a number here, unlike elsewhere (documented)
+        changed="lastModifiedDate",
         name=_contact_name,
         data=lambda row: {"company_id": id_of(row, "companyID"), "email": text_of(row, "emailAddress")},
+    ),
+    "site": Listing(
+        entity="CompanyLocations",
+        fields=("id", "name", "companyID", "isActive", "isPrimary", *_ADDRESS.values()),
+        name=lambda row: text_of(row, "name"),
+        data=lambda row: {
+            "default": row.get("isPrimary") is True,
+            **{ours: text_of(row, theirs) for ours, theirs in _ADDRESS.items()},
+        },
     ),
 }
 CONTRACT_FIELDS = (
@@ -100,6 +121,12 @@ CONTRACT_FIELDS = (
     "startDate",
     "endDate",
     "isDefaultContract",
+)
+
+
+CONTRACT_CHANGED = "lastModifiedDateTime"
+INCREMENTAL: frozenset[ChoiceKind] = frozenset(
+    [*(kind for kind, listing in LISTS.items() if listing.changed), "agreement"]
 )
 
 
@@ -116,19 +143,34 @@ class Options:
         named = filters.either(filters.contains("companyName", text), filters.contains("companyNumber", text))
         return [option for option in self._listed("company", named) if _mentions(option, text)]
 
-    def choices(self, kind: ChoiceKind, within: str) -> list[Option]:
+    def choices(self, kind: ChoiceKind, within: str, changed_since: datetime | None = None) -> list[Option]:
         if kind in PICKLISTS:
             values = self._metadata.picklist("Tickets", PICKLISTS[kind], max_age=FRESH)
             belongs_to = within if kind in _PER_BOARD else ""
             return [_of_picklist(kind, value, belongs_to) for value in values]
         if kind == "agreement":
-            return self._contracts(within)
-        if kind == "contact" and within:
-            return self._listed(kind, filters.equals("companyID", number(within, "company")), within=within)
-        return self._listed(kind) if kind in LISTS else []
+            return self._contracts(within, changed_since)
+        if kind not in LISTS:
+            return []
+        if kind == "site" and not within:
+            return []
+        if kind in _OF_COMPANY and within:
+            of_company = filters.equals("companyID", number(within, "company"))
+            return self._listed(kind, of_company, within=within, changed_since=changed_since)
+        return self._listed(kind, changed_since=changed_since)
 
-    def _listed(self, kind: ChoiceKind, *more: Condition, within: str = "") -> list[Option]:
+    def _listed(
+        self,
+        kind: ChoiceKind,
+        *more: Condition,
+        within: str = "",
+        changed_since: datetime | None = None,
+    ) -> list[Option]:
+        """With `changed_since` what was changed, offered or not: so it is told what has to go."""
         listing = LISTS[kind]
+        if changed_since and listing.changed:
+            changed = filters.since(listing.changed, changed_since)
+            listing = replace(listing, conditions=(changed,), is_offered=lambda row: True)
         rows = self._rest.all(listing.entity, *listing.conditions, *more, fields=listing.fields)
         return [
             Option(
@@ -137,16 +179,19 @@ class Options:
                 name=listing.name(row),
                 within=within
                 or (str(listing.data(row).get("company_id") or "") if kind == "contact" else ""),
-                data=listing.data(row),
+                data={**listing.data(row), **({} if LISTS[kind].is_offered(row) else {"inactive": True})},
             )
             for row in rows
             if listing.is_offered(row)
         ]
 
-    def _contracts(self, within: str) -> list[Option]:
+    def _contracts(self, within: str, changed_since: datetime | None) -> list[Option]:
         """Those that cannot be billed on are told with the reason, so that a page can show why they are hidden."""
         today = datetime.now(UTC).date()
-        conditions = [filters.since("endDate", today - ENDED_CONTRACTS)]
+        if changed_since:
+            conditions = [filters.since(CONTRACT_CHANGED, changed_since)]
+        else:
+            conditions = [filters.since("endDate", today - ENDED_CONTRACTS)]
         if within:
             conditions.append(filters.equals("companyID", number(within, "company")))
         rows = self._rest.all("Contracts", *conditions, fields=CONTRACT_FIELDS)

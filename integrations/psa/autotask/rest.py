@@ -52,7 +52,7 @@ class Rest:
         self._asked = transport.site
         self._fact = ("zone", transport.site, sign_in.public_key)
         self.shared = transport.shared
-        self._turns = self.shared.common(("autotask", "turns"), Turns)
+        self._turns = self.shared.turns or self.shared.common(("autotask", "turns"), Turns)
         self._budget = self.shared.budget or self.shared.common(("autotask", "budget"), RollingBudget)
 
     # --- The zone -----------------------------------------------------------------------------------------------
@@ -68,7 +68,7 @@ class Rest:
     def discover(self) -> Zone:
         """Ask where this API user lives. An unknown user is a 500 with a sentence (seen)."""
         self._transport.move_to(self._asked)
-        self._budget.take("ZoneInformation")
+        self._budget.take("ZoneInformation", self._transport.importance)
         answer = self._transport.read(
             f"/atservicesrest/{VERSION}/zoneInformation", params={"user": self._user}
         )
@@ -229,7 +229,7 @@ class Rest:
         return answer
 
     def _sent(self, zone: Zone, entity: str, send: Callable[[str], Answer]) -> Answer:
-        self._budget.take(entity)
+        self._budget.take(entity, self._transport.importance)
         with self._turns.turn(entity):
             self._transport.move_to(zone.url)
             return send(f"/{VERSION}")

@@ -6,6 +6,7 @@ Serial numbers of additions such as `EFS-19652` are managed IDs: the client's nu
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from integrations.sandbox.connectwise.assets import seed_devices, seed_tables
 from integrations.sandbox.connectwise.kinds import KINDS
 from integrations.sandbox.connectwise.settings import API_MEMBER
 from integrations.sandbox.connectwise.store import Record, Store
@@ -105,6 +106,7 @@ def seed(store: Store) -> None:
     for name, types in _BOARDS.items():
         add_board(seeder, name, types)
     _choices(seeder)
+    seed_tables(seeder)
     _catalog(seeder)
     solution = seeder.add(
         "solutions",
@@ -118,6 +120,7 @@ def seed(store: Store) -> None:
         _agreements(seeder, position, client, company, contact)
         if position < 6:
             _report(seeder, client[2], company, solution)
+            seed_devices(seeder, company, client[2])
     _old_tickets(seeder)
 
 
@@ -146,11 +149,11 @@ def add_board(seeder: Seeder, name: str, types: dict[str, tuple[str, ...]]) -> R
     )
     items = [seeder.add("items", name=item, inactiveFlag=False, board=board) for item in _ITEMS]
     for position, (kind, subtypes) in enumerate(types.items()):
-        _type(seeder, board, kind, subtypes, items, is_default=position == 0)
+        add_type(seeder, board, kind, subtypes, items, is_default=position == 0)
     return board
 
 
-def _type(
+def add_type(
     seeder: Seeder,
     board: Record,
     name: str,
@@ -274,12 +277,12 @@ def _agreements(
 ) -> None:
     """A recurring one for all but the last client; the fourth has a one-time, the fifth a cancelled one too."""
     if position < len(CLIENTS) - 1:
-        agreement = _agreement(seeder, "Backup Services", company, contact)
+        agreement = add_agreement(seeder, "Backup Services", company, contact)
         serial = f"EFS-{client[2]}"
         for row in _ADDITIONS[position % len(_ADDITIONS)]:
             add_addition(seeder, agreement, serial, *row)
     if position == 3:
-        _agreement(
+        add_agreement(
             seeder,
             "Project",
             company,
@@ -293,10 +296,10 @@ def _agreements(
             "agreementStatus": "Cancelled",
             "dateCancelled": "2025-12-01T00:00:00Z",
         }
-        _agreement(seeder, "Managed Services", company, contact, **cancelled)
+        add_agreement(seeder, "Managed Services", company, contact, **cancelled)
 
 
-def _agreement(seeder: Seeder, kind: str, company: Record, contact: Record, **values: Any) -> Record:
+def add_agreement(seeder: Seeder, kind: str, company: Record, contact: Record, **values: Any) -> Record:
     types = {row["name"]: row["id"] for row in seeder.store.all("agreementTypes")}
     usual: Record = {
         "name": f"{kind} - {company['name']}",

@@ -260,7 +260,7 @@ def test_a_shared_budget_is_asked_before_every_call(connected: Connect, sandbox:
     taken: list[str] = []
 
     class Counted:
-        def take(self, entity: str) -> None:
+        def take(self, entity: str, importance: str = "note") -> None:
             if len(taken) == 3:
                 raise Throttled("spent", retry_after=60.0)
             taken.append(entity)
@@ -273,6 +273,32 @@ def test_a_shared_budget_is_asked_before_every_call(connected: Connect, sandbox:
         psa.choices("product")
     assert taken == ["ZoneInformation", "Services", "Services"]
     assert sum("Services" in entry["path"] for entry in sandbox.control.requests()) == 2
+    shared.close()
+
+
+def test_notes_ask_for_less_of_the_hour_than_opens_and_closes(connected: Connect) -> None:
+    """A note of a ticket waits for its turn although the ticket itself goes first."""
+    asked: list[tuple[str, str]] = []
+
+    class NoNotes:
+        def take(self, entity: str, importance: str = "note") -> None:
+            asked.append((entity, importance))
+            if entity == "TicketNotes" and importance != "ticket":
+                raise Throttled("kept for tickets", retry_after=60.0, importance=importance)
+
+    shared = SharedConnection(LOCAL, budget=NoNotes())
+    psa = connected(over=shared)
+    psa.transport.importance = "ticket"
+    opened = psa.apply(psa.plan_ticket(backup_failed())).items[0].record_id
+    noted = psa.plan_ticket(backup_failed(known_id=opened, note="Still failing."))
+    asked.clear()
+    with pytest.raises(Throttled) as caught:
+        psa.apply(noted)
+    assert asked == [("TicketNotes", "note")]
+    assert caught.value.importance == "note"
+    assert not caught.value.outcome_unknown
+    psa.apply(psa.plan_ticket(backup_failed(known_id=opened, state="closed")))
+    assert ("Tickets", "ticket") in asked
     shared.close()
 
 
