@@ -190,11 +190,11 @@ class OpenConnection:
 
 
 @contextmanager
-def psa_for(row: Credentials) -> Iterator[Psa]:
-    """A connection of its own for a page or a job; closed afterwards."""
+def psa_for(row: Credentials, *, on_call: Callable[[Exchange], None] | None = None) -> Iterator[Psa]:
+    """A connection of its own for a page or a job; closed afterwards. `on_call` hears of each call."""
     connection = OpenConnection(row, row.lane.facts)
     try:
-        with connection.psa() as psa:
+        with connection.psa(on_call=on_call) as psa:
             yield psa
     finally:
         connection.close()

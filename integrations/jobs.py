@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import logging
-
 from django.conf import settings
 from django.core.mail import send_mail
 
-from integrations import choices, connections, eventlog
+from integrations import connections, eventlog, reloading
 from integrations.models import Credentials, Delivery, Lane, Status
-from integrations.psa.errors import PsaError
 from portal import clock
 from portal.models import Role, User
-
-logger = logging.getLogger(__name__)
 
 
 def test_connection(credentials_id: str) -> None:
@@ -22,14 +17,13 @@ def test_connection(credentials_id: str) -> None:
         connections.test(row)
 
 
-def reload_choices(credentials_id: str) -> None:
-    row = Credentials.objects.select_related("lane").filter(pk=credentials_id).first()
-    if row is None:
-        return
-    try:
-        choices.reload(row)
-    except PsaError as error:
-        logger.warning("Options could not be reloaded for %s: %s", row.pk, error.text)
+def reload_choices() -> None:
+    """A turn at whichever reading of options is due."""
+    reloading.take_turn()
+
+
+def look_after_reloads() -> None:
+    reloading.look_after()
 
 
 def reprocess(*delivery_ids: str) -> None:

@@ -10,6 +10,7 @@ EVERY: dict[str, int] = {
     "alerts.jobs.sweep": 10,
     "billing.jobs.synchronize_due": 60,
     "integrations.jobs.hold_stranded": 1,
+    "integrations.jobs.look_after_reloads": 1,
     "portal.jobs.clean_up": 60,
 }
 """Dotted job -> minutes between runs."""

@@ -160,6 +160,8 @@ PAGES: dict[str, str] = {
     "credentials": "",
     "credentials_of": "organization",
     "test_progress": "connection",
+    "reload_progress": "connection",
+    "options_of": "connection",
     "setup": "",
     "setup_of": "organization",
     "notifications": "",
