@@ -464,19 +464,24 @@ def look_after() -> None:
 def outdated() -> Iterator[tuple[Credentials, str]]:
     """Connections to read now, and how. Those that no person has tested yet, or that are in trouble, are left alone:
     each attempt with wrong keys counts at the PSA."""
-    rows = Credentials.objects.filter(kind__in=list(kinds.KINDS), lane__breaker="", lane__is_paused=False)
+    rows = connections_with_last().filter(lane__breaker="", lane__is_paused=False)
     rows = rows.exclude(test_passed=False).exclude(reloads__state__in=UNDER_WAY)
+    for row in rows.defer("secret").order_by("pk"):
+        if mode := mode_due(row):
+            yield row, mode
+
+
+def connections_with_last() -> QuerySet[Any]:
+    """Connections with what is known of their last reading, and of the last that read everything."""
+    rows: QuerySet[Any] = Credentials.objects.filter(kind__in=list(kinds.KINDS))
     last = Reload.objects.filter(credentials=OuterRef("pk")).order_by("-asked_at", "-pk")
     whole = last.filter(mode=Reload.Mode.FULL).exclude(state=Reload.State.FAILED)
-    rows = rows.annotate(
+    return rows.annotate(
         last_asked_at=Subquery(last.values("asked_at")[:1]),
         last_state=Subquery(last.values("state")[:1]),
         last_error=Subquery(last.values("error_kind")[:1]),
         whole_at=Subquery(whole.values("finished_at")[:1]),
     )
-    for row in rows.defer("secret").order_by("pk"):
-        if mode := mode_due(row):
-            yield row, mode
 
 
 def mode_due(row: Any) -> str | None:
