@@ -6,7 +6,9 @@ rows are not written.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+import hashlib
+import json
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -24,7 +26,7 @@ BATCH = 1000
 
 @dataclass(frozen=True)
 class Difference:
-    """One thing that changed, as people are told: `what` is added, renamed, gone or back."""
+    """One thing that changed, as people are told: `what` is added, renamed, changed, gone or back."""
 
     what: str
     kind: str
@@ -43,42 +45,52 @@ class Changes:
     changed: list[Choice] = field(default_factory=list)
     differences: list[Difference] = field(default_factory=list)
 
-    def __bool__(self) -> bool:
-        return bool(self.added or self.changed)
+    def __len__(self) -> int:
+        return len(self.added) + len(self.changed)
+
+    def extend(self, others: Changes) -> None:
+        self.added += others.added
+        self.changed += others.changed
+        self.differences += others.differences
 
 
-def compare(credentials: Credentials, kind: str, within: str, options: Sequence[Option]) -> Changes:
-    """Options of one list beside our rows of the same ids. One query; writes nothing."""
-    wanted = {option.id: option for option in options if 0 < len(option.id) <= ID_LENGTH}
-    known = {row.psa_id: row for row in rows_of(credentials, kind, within).filter(psa_id__in=wanted)}
-    changes, now = Changes(), clock.now()
-    for psa_id, option in wanted.items():
-        row = known.get(psa_id)
-        if option.data.get("inactive") is True:
-            if row is not None and row.vanished_at is None:
-                mark_gone(changes, row, now)
-        elif row is None:
-            add(changes, credentials, within, option, now)
-        else:
-            follow(changes, row, option, now)
+def compare(credentials: Credentials, within: str, options: Sequence[Option]) -> Changes:
+    """Options of one list beside our rows of the same ids. Writes nothing; one query, one more when rows differ."""
+    wanted = {(one.kind, one.id): one for one in options if 0 < len(one.id) <= ID_LENGTH}
+    rows = rows_of(credentials, within, {kind for kind, _ in wanted})
+    rows = rows.filter(psa_id__in={psa_id for _, psa_id in wanted})
+    known = {(kind, psa_id): digest for kind, psa_id, digest in rows.values_list("kind", "psa_id", "digest")}
+    changes, now, differing = Changes(), clock.now(), {}
+    for key, option in wanted.items():
+        is_offered = option.data.get("inactive") is not True
+        if key not in known:
+            if is_offered:
+                add(changes, credentials, within, option, now)
+        elif known[key] != (digest_of(name_of(option), data_of(option)) if is_offered else ""):
+            differing[key] = option
+    for row in rows.filter(psa_id__in={psa_id for _, psa_id in differing}) if differing else ():
+        if (row.kind, row.psa_id) in differing:
+            follow(changes, row, differing[row.kind, row.psa_id], now)
     return changes
 
 
-def rows_of(credentials: Credentials, kind: str, within: str) -> QuerySet[Any]:
+def rows_of(credentials: Credentials, within: str, kinds: Collection[str]) -> QuerySet[Any]:
     """All rows of one list, also those that have vanished."""
-    rows: QuerySet[Any] = Choice.objects.filter(credentials=credentials, kind=kind, within=within)
+    rows: QuerySet[Any] = Choice.objects.filter(credentials=credentials, kind__in=kinds, within=within)
     return rows
 
 
 def add(changes: Changes, credentials: Credentials, within: str, option: Option, now: datetime) -> None:
+    name, data = name_of(option), data_of(option)
     row = Choice(
         partner_id=credentials.partner_id,
         credentials=credentials,
         kind=option.kind,
         within=within,
         psa_id=option.id,
-        name=name_of(option),
-        data=storable(dict(option.data)),
+        name=name,
+        data=data,
+        digest=digest_of(name, data),
         changed_at=now,
     )
     changes.added.append(row)
@@ -86,20 +98,25 @@ def add(changes: Changes, credentials: Credentials, within: str, option: Option,
 
 
 def follow(changes: Changes, row: Choice, option: Option, now: datetime) -> None:
-    """Take over name and data where they differ."""
-    name, data = name_of(option), storable(dict(option.data))
-    if (row.name, row.data, row.vanished_at) == (name, data, None):
+    """Take over name and data, or that it is not offered any more."""
+    if option.data.get("inactive") is True:
+        mark_gone(changes, row, now)
         return
-    if row.vanished_at is not None:
+    name, data = name_of(option), data_of(option)
+    is_back, is_renamed = row.vanished_at is not None, row.name != name
+    if is_back:
         changes.differences.append(Difference("back", row.kind, name))
-    if row.name != name:
+    if is_renamed:
         changes.differences.append(Difference("renamed", row.kind, name, before=row.name))
-    row.name, row.data, row.vanished_at, row.changed_at = name, data, None, now
+    if not is_back and not is_renamed and row.data != data:
+        changes.differences.append(Difference("changed", row.kind, name))
+    row.name, row.data, row.digest = name, data, digest_of(name, data)
+    row.vanished_at, row.changed_at = None, now
     changes.changed.append(row)
 
 
 def mark_gone(changes: Changes, row: Choice, now: datetime) -> None:
-    row.vanished_at = row.changed_at = now
+    row.vanished_at, row.changed_at, row.digest = now, now, ""
     changes.changed.append(row)
     changes.differences.append(Difference("gone", row.kind, row.name))
 
@@ -107,7 +124,7 @@ def mark_gone(changes: Changes, row: Choice, now: datetime) -> None:
 def write(changes: Changes) -> None:
     """A handful of statements, however many rows. Company links follow a renamed company."""
     database.insert_new(changes.added)
-    database.save_all(changes.changed, ["name", "data", "vanished_at", "changed_at"])
+    database.save_all(changes.changed, ["name", "data", "digest", "vanished_at", "changed_at"])
     rename_links([row for row in changes.changed if row.kind == "company" and row.vanished_at is None])
 
 
@@ -125,29 +142,32 @@ def rename_links(companies: Sequence[Choice]) -> None:
 # --- What is missing after a list was read from end to end ------------------------------------------------------------
 
 
-def missing(credentials: Credentials, kind: str, within: str, seen: Collection[str]) -> tuple[list[Any], int]:
-    """Keys of the rows that the PSA did not name any more, and how many rows were offered so far."""
-    offered = rows_of(credentials, kind, within).filter(vanished_at=None).values_list("pk", "psa_id")
+def missing(
+    credentials: Credentials, kind: str, within: str, seen: Collection[str]
+) -> tuple[QuerySet[Any], list[str], int]:
+    """The rows of a kind that are offered so far, the ids of those that the PSA did not name any more, and how many
+    there are in all."""
+    offered = rows_of(credentials, within, [kind]).filter(vanished_at=None)
     gone, count = [], 0
-    for key, psa_id in offered.iterator(chunk_size=BATCH):
+    for psa_id in offered.values_list("psa_id", flat=True).iterator(chunk_size=BATCH):
         count += 1
         if psa_id not in seen:
-            gone.append(key)
-    return gone, count
+            gone.append(psa_id)
+    return offered, gone, count
 
 
-def of_boards_gone(credentials: Credentials) -> list[Any]:
-    """Keys of what is still offered within boards that are not."""
+def of_boards_gone(credentials: Credentials) -> tuple[QuerySet[Any], list[str]]:
+    """What is still offered within boards that are not, and the ids of those boards."""
     boards = Choice.objects.filter(credentials=credentials, kind="board", vanished_at__isnull=False)
     rows = Choice.objects.filter(credentials=credentials, vanished_at=None).exclude(within="")
-    return list(rows.filter(within__in=boards.values("psa_id")).values_list("pk", flat=True))
+    return rows, list(boards.values_list("psa_id", flat=True))
 
 
-def goings(keys: Sequence[Any]) -> Iterator[Changes]:
-    """Mark these rows as gone, so many at a time that memory stays small."""
-    for start in range(0, len(keys), BATCH):
+def goings(rows: QuerySet[Any], field_name: str, values: Sequence[str]) -> Iterator[Changes]:
+    """Mark those of the rows as gone whose field has one of these values, so many at a time that memory stays small."""
+    for start in range(0, len(values), BATCH):
         changes, now = Changes(), clock.now()
-        for row in Choice.objects.filter(pk__in=keys[start : start + BATCH], vanished_at=None):
+        for row in rows.filter(**{f"{field_name}__in": values[start : start + BATCH]}):
             mark_gone(changes, row, now)
         yield changes
 
@@ -160,11 +180,21 @@ def name_of(option: Option) -> str:
     return cleaned(option.name).strip()[:NAME_LENGTH] or f"(no name, id {option.id})"
 
 
+def data_of(option: Option) -> dict[str, Any]:
+    data: dict[str, Any] = storable(option.data)
+    return data
+
+
+def digest_of(name: str, data: dict[str, Any]) -> str:
+    text = json.dumps([name, data], sort_keys=True)
+    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+
+
 def storable(value: Any) -> Any:
     """The same without what no database takes."""
     if isinstance(value, str):
         return cleaned(value)
-    if isinstance(value, dict):
+    if isinstance(value, Mapping):
         return {cleaned(str(key)): storable(one) for key, one in value.items()}
     if isinstance(value, list | tuple):
         return [storable(one) for one in value]

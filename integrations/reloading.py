@@ -8,6 +8,7 @@ whose holder was killed is taken up by the next, which goes on with the first li
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -191,7 +192,11 @@ class Turn:
         self.is_patient = is_patient
         self.failure: PsaError | None = None
         self.is_superseded = False
-        self.told_at = clock.monotonic()
+        self.told_at = float("-inf")
+        self.pending = Changes()
+        self.told = Counter(one["what"] for one in self.row.diff)
+        lists = ChoiceList.objects.filter(credentials=self.credentials)
+        self.lists = {(one.kind, one.within): one for one in lists}
 
     def run(self, *, seconds: float | None) -> None:
         """Until everything is settled, or so many seconds have passed (None: no limit)."""
@@ -237,71 +242,71 @@ class Turn:
         """Read one list; one that the PSA refuses is in trouble, and the others go on."""
         mode = self.row.mode
         began_at = clock.now()
-        kept = ChoiceList.objects.filter(
-            credentials=self.credentials, kind=step.list_kind, within=step.board
-        ).first() or ChoiceList(
+        kept = self.lists.get((step.list_kind, step.board)) or ChoiceList(
             partner_id=self.credentials.partner_id,
             credentials=self.credentials,
             kind=step.list_kind,
             within=step.board,
         )
-        self.tell(kind=OF_A_BOARD[0] if step.board else step.kind)
         try:
             self.read_list(psa, step, kept, began_at)
             kept.trouble = kept.advice = ""
         except (NotPermitted, Rejected) as error:
             kept.trouble, kept.advice = error.text, error.advice
-            trouble = {"kind": step.kind, "board": step.board, "text": error.text, "advice": error.advice}
-            self.row.troubles = [*self.row.troubles, trouble]
+            self.trouble(step.kind, step.board, error.text, error.advice)
         self.settled(step, kept, mode)
 
     def read_list(self, psa: Psa, step: Step, kept: ChoiceList, began_at: datetime) -> None:
         is_full = self.row.mode == Reload.Mode.FULL
         since = None if is_full or kept.full_at is None or step.board else kept.since
-        doubted: list[bool] = []
-        if step.board:
-            for kind in OF_A_BOARD:
-                self.tell(kind=kind)
-                options = psa.choices(kind, step.board)
-                doubted.append(self.take(kind, step.board, options, kept, is_whole=is_full))
-        else:
-            options = psa.choices(step.kind, changed_since=since - OVERLAP if since else None)
-            doubted.append(self.take(step.kind, "", options, kept, is_whole=is_full))
-            if step.kind == "board":
-                self.follow_boards(options, is_whole=is_full)
-        kept.read_at, kept.since, kept.is_doubted = clock.now(), began_at, any(doubted)
+        changed_since = since - OVERLAP if since else None
+        kinds_of = OF_A_BOARD if step.board else (step.kind,)
+        seen: dict[str, set[str]] = {kind: set() for kind in kinds_of}
+        for kind in kinds_of:
+            self.tell(kind=kind)
+            for chunk in chunks(psa.choices(kind, step.board, changed_since), CHUNK):
+                self.take(step.board, chunk, seen[kind])
+        kept.is_doubted = is_full and self.drop_missing(step.board, seen, kept)
+        if step.kind == "board" and not step.board:
+            self.follow_boards(is_whole=is_full)
+        kept.read_at, kept.since = clock.now(), began_at
         if since is None:
             kept.full_at = kept.read_at
 
-    def take(
-        self, kind: str, within: str, options: Iterable[Option], kept: ChoiceList, *, is_whole: bool
-    ) -> bool:
-        """Keep one kind of option as the PSA told it, a thousand at a time; True when too many seem to be gone."""
-        self.require_mine()
-        seen: set[str] = set()
-        for chunk in chunks(options, CHUNK):
-            seen.update(option.id for option in chunk)
-            self.row.read += len(chunk)
-            self.count(kind, "read", len(chunk))
-            self.keep(choicestore.compare(self.credentials, kind, within, chunk))
-        if not is_whole:
-            return False
-        gone, offered = choicestore.missing(self.credentials, kind, within, seen)
-        if offered >= FEW and len(gone) * 2 > offered and not kept.is_doubted:
-            text = (
-                f"{len(gone)} of {offered} were missing all at once, which is more likely a right that was taken "
-                "away. They stay until the next full reading says the same."
-            )
-            trouble = {"kind": kind, "board": within, "text": text, "advice": "Check the API member's role."}
-            self.row.troubles = [*self.row.troubles, trouble]
-            return True
-        for changes in choicestore.goings(gone):
-            self.keep(changes)
-        return False
+    def take(self, within: str, chunk: Sequence[Option], seen: set[str]) -> None:
+        """Up to a thousand options as the PSA told them."""
+        if self.is_superseded:
+            raise Superseded
+        seen.update(option.id for option in chunk)
+        self.row.read += len(chunk)
+        self.count(chunk[0].kind, "read", len(chunk))
+        self.keep(choicestore.compare(self.credentials, within, chunk))
 
-    def follow_boards(self, options: Sequence[Option], *, is_whole: bool) -> None:
+    def drop_missing(self, within: str, seen: dict[str, set[str]], kept: ChoiceList) -> bool:
+        """What a list that was read from end to end does not name any more is gone; True when that is too much to be
+        believed at once."""
+        is_doubted = False
+        for kind, ids in seen.items():
+            rows, gone, offered = choicestore.missing(self.credentials, kind, within, ids)
+            if offered >= FEW and len(gone) * 2 > offered and not kept.is_doubted:
+                is_doubted = True
+                self.trouble(
+                    kind,
+                    within,
+                    f"{len(gone)} of {offered} were missing all at once, as when a right is taken away. "
+                    "They stay until the next full reading says the same.",
+                    "Check the role of the API member.",
+                )
+                continue
+            for changes in choicestore.goings(rows, "psa_id", gone):
+                self.keep(changes)
+        return is_doubted
+
+    def follow_boards(self, *, is_whole: bool) -> None:
         """Which boards' lists belong to this reading: all in a full one, else those that are new to us or changed."""
-        for changes in choicestore.goings(choicestore.of_boards_gone(self.credentials)):
+        self.flush()
+        rows, gone = choicestore.of_boards_gone(self.credentials)
+        for changes in choicestore.goings(rows, "within", gone):
             self.keep(changes)
         boards = Choice.objects.filter(credentials=self.credentials, kind="board", vanished_at=None)
         lists = ChoiceList.objects.filter(credentials=self.credentials, kind=OF_BOARD)
@@ -317,23 +322,24 @@ class Turn:
     # --- Writing, while it is ours ------------------------------------------------------------------------------
 
     def keep(self, changes: Changes) -> None:
-        """Write what changed together with the word of it; nothing when nothing did."""
+        """What changed, to be written when it is much or its list is settled; nothing when nothing did."""
         for difference in changes.differences:
             self.count(difference.kind, difference.what, 1)
-            told = sum(1 for one in self.row.diff if one["what"] == difference.what)
-            if told < MOST_TOLD:
+            if self.told[difference.what] < MOST_TOLD and difference.what != "changed":
+                self.told[difference.what] += 1
                 self.row.diff.append(difference.as_json())
-        quiet = len(changes.changed) - sum(
-            1 for one in changes.differences if one.what in ("renamed", "gone", "back")
-        )
-        if changes:
-            if quiet > 0:
-                self.count(changes.changed[0].kind, "changed", quiet)
+        self.pending.extend(changes)
+        if len(self.pending) >= CHUNK:
+            self.flush()
+        self.tell()
+
+    def flush(self) -> None:
+        """Write what changed together with the word of it."""
+        if self.pending:
             with database.writing():
                 self.note("read", "calls", "counts", "diff")
-                choicestore.write(changes)
-        elif clock.monotonic() - self.told_at > TOLD_EVERY:
-            self.tell()
+                choicestore.write(self.pending)
+            self.pending = Changes()
 
     def settled(self, step: Step, kept: ChoiceList, mode: str) -> None:
         """This list is done with; unless somebody asked for everything meanwhile, then it begins anew."""
@@ -343,20 +349,29 @@ class Turn:
         with database.writing():
             is_as_before = self.mine().filter(mode=mode).update(**self.values(*fields))
             if is_as_before:
+                choicestore.write(self.pending)
                 if kept._state.adding:
                     database.insert_new([kept])
+                    kept._state.adding = False
                 else:
                     kept.save()
+        self.pending = Changes()
+        self.lists[kept.kind, kept.within] = kept
         if not is_as_before:
-            self.require_mine()
+            if not self.mine().exists():
+                raise Superseded
             self.row.refresh_from_db(fields=["mode", *fields])
+
+    def trouble(self, kind: str, board: str, text: str, advice: str) -> None:
+        told = {"kind": kind, "board": board, "text": text, "advice": advice}
+        self.row.troubles = [*self.row.troubles, told]
 
     def count(self, kind: str, what: str, number: int) -> None:
         of_kind = self.row.counts.setdefault(kind, {})
         of_kind[what] = of_kind.get(what, 0) + number
 
     def hear(self, exchange: Exchange) -> None:
-        """After each call to the PSA: a sign of life and progress, not more often than pages ask for it."""
+        """After each call to the PSA: a sign of life and progress."""
         self.row.calls += 1
         if clock.monotonic() - self.told_at > TOLD_EVERY:
             updated = self.mine().update(**self.values("read", "calls", "kind"))
@@ -364,8 +379,10 @@ class Turn:
             self.told_at = clock.monotonic()
 
     def tell(self, *, kind: str = "") -> None:
+        """How far it is, not more often than pages ask for it."""
         self.row.kind = kind or self.row.kind
-        self.note("read", "calls", "kind")
+        if clock.monotonic() - self.told_at > TOLD_EVERY:
+            self.note("read", "calls", "kind")
 
     def mine(self) -> QuerySet[Any]:
         rows: QuerySet[Any] = Reload.objects.filter(
@@ -381,10 +398,6 @@ class Turn:
         if not self.mine().update(**self.values(*fields), **more):
             raise Superseded
         self.told_at = clock.monotonic()
-
-    def require_mine(self) -> None:
-        if self.is_superseded or not self.mine().exists():
-            raise Superseded
 
     # --- Coming to an end ---------------------------------------------------------------------------------------
 

@@ -15,6 +15,7 @@ class Choice(TenantModel):
 
     A row is found again by the PSA's id and never deleted while the connection lives: `vanished_at` says since when
     the PSA does not offer it any more. `changed_at` is when the row was last written; an unchanged one is not.
+    `digest` stands for name and data, so that thousands can be compared without reading them; empty while gone.
     """
 
     credentials = models.ForeignKey(Credentials, on_delete=models.CASCADE, related_name="choices")
@@ -23,6 +24,7 @@ class Choice(TenantModel):
     psa_id = models.CharField(max_length=50)
     name = models.CharField(max_length=300)
     data = models.JSONField(default=dict)
+    digest = models.CharField(max_length=32, blank=True)
     changed_at = models.DateTimeField(default=clock.now)
     vanished_at = models.DateTimeField(null=True, blank=True)
 

@@ -133,7 +133,7 @@ def test_what_belongs_to_a_board_goes_with_it(world: World) -> None:
 def test_names_that_no_database_takes_are_cleaned(world: World) -> None:
     odd = Option(kind="source", id="9", name="A\x00B\ud83d", data={"deep": [{"x\x00": "y\x00"}]})
     nameless = Option(kind="source", id="10", name=" ")
-    changes = choicestore.compare(world.credentials, "source", "", [odd, nameless])
+    changes = choicestore.compare(world.credentials, "", [odd, nameless])
     choicestore.write(changes)
     stored = dict(
         world.credentials.choices.filter(kind="source", psa_id__in=["9", "10"]).values_list("name", "data")
