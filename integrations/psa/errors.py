@@ -116,6 +116,10 @@ class NotFound(Rejected):
     kind = "not_found"
 
 
+class AlreadyThere(Rejected):
+    """The PSA keeps one record of a kind, and has it."""
+
+
 class AddressRefused(Misconfigured):
     """The site's name resolves to an address that this deployment does not allow."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -72,6 +72,23 @@ class Plan:
     unchanged: tuple[str, ...] = ()
     findings: tuple[Finding, ...] = ()
     found: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def of(
+        cls,
+        subject: str,
+        outcomes: Iterable[PlanItem | Finding | str],
+        found: Mapping[str, Any] | None = None,
+    ) -> Plan:
+        """Sorts what came of planning: something to write, something to tell, or a key that is as wanted."""
+        every = tuple(outcomes)
+        return cls(
+            subject=subject,
+            items=tuple(one for one in every if isinstance(one, PlanItem)),
+            unchanged=tuple(one for one in every if isinstance(one, str)),
+            findings=tuple(one for one in every if isinstance(one, Finding)),
+            found=found or {},
+        )
 
     def as_json(self) -> dict[str, Any]:
         return {

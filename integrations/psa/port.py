@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any, Literal, Protocol
 
 from integrations.psa.plan import Applied, Plan
-from integrations.psa.wanted import WantedLines, WantedTicket
+from integrations.psa.wanted import WantedLines, WantedProduct, WantedReport, WantedTicket
 
 Verdict = Literal["passed", "failed", "probably", "skipped"]
 Feature = Literal["tickets", "closing", "billing", "statistics"]
@@ -79,6 +79,19 @@ class TicketState:
     entered_at: datetime | None = None
     merged_into: str | None = None
 
+    def as_json(self) -> dict[str, Any]:
+        """What plans and answers tell of it."""
+        return {
+            "id": self.id,
+            "number": self.number,
+            "url": self.url,
+            "is_closed": self.is_closed,
+            "status_id": self.status_id,
+            "board_id": self.board_id,
+            "merged_into": self.merged_into,
+            "updated_by": self.updated_by,
+        }
+
 
 @dataclass(frozen=True, kw_only=True)
 class LineState:
@@ -129,6 +142,12 @@ class Psa(Protocol):
     def plan_ticket(self, wanted: WantedTicket) -> Plan: ...
 
     def plan_lines(self, wanted: WantedLines) -> Plan: ...
+
+    def plan_report(self, wanted: WantedReport) -> Plan:
+        """The management report's entries and the devices' counters, as they should be. Counters are absolute."""
+
+    def plan_product(self, wanted: WantedProduct) -> Plan:
+        """Nothing to do when it is there: then `found` has its `id`. What stands in the way is a finding."""
 
     def apply(self, plan: Plan) -> Applied: ...
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Literal
 
@@ -82,6 +82,7 @@ class WantedReport:
     """What the PSA's management report should show of one client for a month.
 
     `managed_id` is the client's managed ID (`EFS-19652`), `solution` the name of the management solution in the PSA.
+    All counters are absolute: those of the month so far. `month` is any day of that month.
     """
 
     company_id: str
@@ -92,14 +93,20 @@ class WantedReport:
     servers: int = 0
     workstations: int = 0
     devices: tuple[WantedDevice, ...] = field(default_factory=tuple)
+    month: date | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class WantedProduct:
-    """A product (Autotask: a service) that should exist in the PSA's catalogue. Prices are the PSA administrator's."""
+    """A product (Autotask: a service) that should exist in the PSA's catalogue. Prices are the PSA administrator's.
+
+    `category`, `kind` and `unit` are names in the PSA's set-up tables: ConnectWise's subcategory, product type and
+    unit of measure; Autotask's billing code (`category`) alone.
+    """
 
     identifier: str
     description: str
     unit: str = "Each"
     category: str = "Managed Services"
+    kind: str = "Software"
     unit_price: Decimal | None = None

@@ -11,7 +11,7 @@ import json
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any, ClassVar, Literal
 
@@ -26,9 +26,16 @@ from integrations.psa.connectwise.rest import secrets_of as connectwise_secrets
 from integrations.psa.errors import NotPermitted, SignInRefused, Throttled, Unreachable
 from integrations.psa.kinds import ABILITIES
 from integrations.psa.plan import Applied
-from integrations.psa.port import Check, Exchange, Psa, SignIn
+from integrations.psa.port import Check, ChoiceKind, Exchange, Psa, SignIn
 from integrations.psa.transport import SharedConnection, Transport
-from integrations.psa.wanted import WantedLine, WantedLines, WantedTicket
+from integrations.psa.wanted import (
+    WantedDevice,
+    WantedLine,
+    WantedLines,
+    WantedProduct,
+    WantedReport,
+    WantedTicket,
+)
 from tests.contract.recorder import ListeningSandbox
 from tests.integrations.psa.conftest import LOCAL
 from tests.integrations.psa.fake import FakePsa
@@ -78,6 +85,8 @@ class House:
     agreement: ClassVar[str] = "401"
     product: ClassVar[str] = "301"
     missing_product: ClassVar[str] = "310"
+    serial: ClassVar[str]  # of the one device of `company` that statistics go to
+    category: ClassVar[str] = "Managed Services"  # what a new product belongs to
     secrets: tuple[str, ...] = ()
     psa: Psa
     exchanges: list[Exchange]
@@ -129,6 +138,41 @@ class House:
             company_id=self.company,
             lines=wanted,
         )
+
+    def device(self, **changes: Any) -> WantedDevice:
+        usual = {
+            "serial_number": self.serial,
+            "name": "SRV-01",
+            "successful_jobs": 30,
+            "failed_jobs": 1,
+            "last_backup_at": datetime(2026, 11, 20, 22, 5, tzinfo=UTC),
+            "used_gb": Decimal("412.5"),
+        }
+        return WantedDevice(**{**usual, **changes})
+
+    def report(self, *devices: WantedDevice, **changes: Any) -> WantedReport:
+        usual: dict[str, Any] = {
+            "company_id": self.company,
+            "managed_id": "EFS-19652",
+            "solution": "EFS Backup",
+            "successful_jobs": 30,
+            "failed_jobs": 1,
+            "servers": 2,
+            "workstations": 5,
+        }
+        return WantedReport(**{**usual, **changes}, devices=devices or (self.device(),))
+
+    def product_wish(self, identifier: str = "EFS Backup per GB") -> WantedProduct:
+        return WantedProduct(
+            identifier=identifier,
+            description="Backup storage",
+            category=self.category,
+            unit_price=Decimal("0.3"),
+        )
+
+    def rename(self, kind: ChoiceKind, psa_id: str, name: str) -> None:
+        """A person renames a company, product or agreement."""
+        raise NotImplementedError
 
     def quantity(self, product: str = "") -> Decimal:
         product = product or self.product
@@ -215,13 +259,14 @@ class House:
 
 class FakeHouse(House):
     kind = "fake"
+    serial = "SRV-01"
     company = "250"
     board = "2"
     other_board = "3"
 
     def __init__(self) -> None:
         self.exchanges = []
-        self.psa = self.fake = FakePsa(now=datetime.now(UTC))
+        self.psa = self.fake = FakePsa(now=datetime.now(UTC) - timedelta(minutes=30))
         for number in range(250, 262):
             self.fake.add_option(
                 "company", str(number), "Bakery Ott" if number == 250 else f"Client {number}"
@@ -229,6 +274,9 @@ class FakeHouse(House):
             if number != 261:
                 agreement = f"Backup Services {number}"
                 self.fake.add_option("agreement", str(number + 151), agreement, str(number), recurring=True)
+        self.fake.add_option("solution", "1", "EFS Backup")
+        self.fake.add_option("contact", "2000", "Hanna Ott", "250", email="hanna@example.com")
+        self.fake.add_device(self.company, self.serial)
         for kind in ("priority", "source"):
             for name in ("1", "2"):
                 self.fake.add_option(kind, name, f"{kind} {name}")  # type: ignore[arg-type]
@@ -245,6 +293,11 @@ class FakeHouse(House):
             self.fake.add_option("product", product, f"Product {product}")
         for product, quantity in (("301", "250"), ("302", "2"), ("303", "10")):
             self.fake.add_line(self.agreement, product_id=product, product_name=product, quantity=quantity)
+
+    def rename(self, kind: ChoiceKind, psa_id: str, name: str) -> None:
+        self.fake.now += timedelta(minutes=30)
+        within = next(one.within for one in self.fake.options if (one.kind, one.id) == (kind, psa_id))
+        self.fake.change_option(kind, psa_id, name, within)
 
     def sent(self) -> list[Sent]:
         return [Sent(**item.request.as_json()) for item in self.fake.sent]
@@ -405,6 +458,7 @@ class SandboxHouse(House):
 
 class ConnectWiseHouse(SandboxHouse):
     kind = "connectwise"
+    serial = "SRV-01-19652"
     company = "250"
     board = "2"
     other_board = "3"
@@ -415,6 +469,8 @@ class ConnectWiseHouse(SandboxHouse):
         "choices": {"method": "GET", "path": r"procurement/catalog"},
         "companies": {"method": "GET", "path": r"company/companies"},
         "lines": {"method": "GET", "path": r"additions$"},
+        "plan_report": {"method": "GET", "path": r"managementItSolutions$"},
+        "plan_product": {"method": "GET", "path": r"procurement/catalog"},
     }
 
     def _signed_in(self, url: str) -> SignIn:
@@ -438,6 +494,9 @@ class ConnectWiseHouse(SandboxHouse):
             on_call=self.exchanges.append,
         )
         return ConnectWisePsa(sign_in, transport=transport)
+
+    def rename(self, kind: ChoiceKind, psa_id: str, name: str) -> None:
+        self.sandbox.control.technician("rename", **{kind: int(psa_id), "name": name})
 
     def stored(self, ticket_id: str) -> dict[str, str]:
         row = self.sandbox.control.tickets(id=ticket_id)[0]
@@ -483,19 +542,23 @@ class ConnectWiseHouse(SandboxHouse):
 
 class AutotaskHouse(SandboxHouse):
     kind = "autotask"
+    serial = "SN19652"
+    category = "Recurring Backup"
     company = "201"
     board = "29682834"
     other_board = "29682833"
     where = {
         "apply": {
             "method": "POST|PATCH",
-            "path": r"v1\.0/(Tickets|.*/Notes|.*/ServiceAdjustments|.*/Services)$",
+            "path": r"v1\.0/(Tickets|.*/Notes|.*/ServiceAdjustments|.*/Services|Services|ConfigurationItems)$",
         },
         "ticket": {"method": "GET", "path": r"Tickets/\d+$"},
         "find_tickets": {"path": r"/Tickets/query"},
         "choices": {"path": r"/Services/query"},
         "companies": {"path": r"Companies/query"},
         "lines": {"path": r"ContractServiceUnits/query"},
+        "plan_report": {"path": r"ConfigurationItems/query"},
+        "plan_product": {"path": r"/Services/query"},
     }
 
     def _signed_in(self, url: str) -> SignIn:
@@ -523,6 +586,10 @@ class AutotaskHouse(SandboxHouse):
             clock=lambda: time.time() + self.ahead,
             pause=lambda seconds: None,
         )
+
+    def rename(self, kind: ChoiceKind, psa_id: str, name: str) -> None:
+        theirs = {"product": "service", "agreement": "contract"}.get(kind, kind)
+        self.sandbox.control.technician("rename", **{theirs: int(psa_id), "name": name})
 
     def wanted(self, **changes: Any) -> WantedTicket:
         return super().wanted(**{"priority_id": "2", **changes})

@@ -17,7 +17,6 @@ from typing import Any
 from integrations.psa.autotask import filters
 from integrations.psa.autotask.adjustments import ABSENT, Adjustments
 from integrations.psa.autotask.metadata import Metadata
-from integrations.psa.autotask.opening import cut_text
 from integrations.psa.autotask.options import contract_problem, contract_types, day_of
 from integrations.psa.autotask.periods import FIELDS as UNIT_FIELDS
 from integrations.psa.autotask.periods import (
@@ -32,6 +31,7 @@ from integrations.psa.autotask.periods import (
 from integrations.psa.autotask.rest import Rest, Row, number, text_of, whole
 from integrations.psa.plan import Finding, Plan, PlanItem, Request
 from integrations.psa.port import LineState
+from integrations.psa.texts import cut_text, plain_number
 from integrations.psa.wanted import WantedLine, WantedLines
 
 INVOICE_DESCRIPTION_LENGTH = 1_000
@@ -132,8 +132,7 @@ def _price(value: Any) -> str | None:
         return None
     if amount is None or not amount.is_finite():
         return None
-    text = format(amount, "f")
-    return (text.rstrip("0").rstrip(".") if "." in text else text) or "0"
+    return plain_number(amount)
 
 
 def _as_json(line: LineState) -> dict[str, Any]:

@@ -15,6 +15,8 @@ from integrations.psa.autotask import filters
 from integrations.psa.autotask.metadata import Fields, Metadata
 from integrations.psa.autotask.rest import Rest, Row, moment, number, text_of
 from integrations.psa.plan import Finding, Plan, PlanItem, Request
+from integrations.psa.serials import by_serial, key_of, known_serials, not_one
+from integrations.psa.texts import plain_number
 from integrations.psa.wanted import WantedDevice, WantedReport
 
 SUCCESSFUL = "Successful Backups"
@@ -47,17 +49,10 @@ class Devices:
             text = "Autotask has none of the fields that backup statistics go to."
             missing = Finding(key="report", code="fields_missing", text=text, advice=FIELDS_ADVICE)
             return Plan(subject=subject, findings=(missing,))
-        items, unchanged, findings = [], [], []
         rows = self._by_serial(wanted.company_id)
-        for device in wanted.devices:
-            outcome = _planned(device, rows.get(_squeezed(device.serial_number), []), known)
-            if isinstance(outcome, PlanItem):
-                items.append(outcome)
-            elif isinstance(outcome, Finding):
-                findings.append(outcome)
-            else:
-                unchanged.append(outcome)
-        return Plan(subject=subject, items=tuple(items), unchanged=tuple(unchanged), findings=tuple(findings))
+        return Plan.of(
+            subject, [_planned(device, known_serials(rows, device), known) for device in wanted.devices]
+        )
 
     def _by_serial(self, company_id: str) -> dict[str, list[Row]]:
         rows = self._rest.all(
@@ -65,36 +60,24 @@ class Devices:
             filters.equals("companyID", number(company_id, "company")),
             filters.equals("isActive", True),
         )
-        found: dict[str, list[Row]] = {}
-        for row in rows:
-            if serial := _squeezed(text_of(row, "serialNumber")):
-                found.setdefault(serial, []).append(row)
-        return found
-
-
-def _squeezed(serial: str) -> str:
-    return "".join(serial.split()).casefold()
-
-
-def _key(device: WantedDevice) -> str:
-    return f"device:{device.serial_number}"
+        return by_serial(rows, lambda row: text_of(row, "serialNumber"))
 
 
 def _planned(device: WantedDevice, rows: list[Row], known: Fields) -> PlanItem | Finding | str:
     if len(rows) != 1:
-        return _unmatched(device, rows)
+        return not_one(device, [text_of(row, "id") for row in rows], psa="Autotask")
     before = own_values(rows[0])
     after = {known[name.lower()].name: text for name, text in _texts(device).items() if name.lower() in known}
     hidden = [name for name in after if before.get(name) == PROTECTED]
     if hidden:
         text = f"{', '.join(hidden)} of {device.name} is protected, so it cannot be compared or written."
-        return Finding(key=_key(device), code="protected", text=text, advice=PROTECTED_ADVICE)
+        return Finding(key=key_of(device), code="protected", text=text, advice=PROTECTED_ADVICE)
     changed = {name: text for name, text in after.items() if not _is_same(before.get(name, ""), text)}
     if not changed:
-        return _key(device)
+        return key_of(device)
     record_id = text_of(rows[0], "id")
     return PlanItem(
-        key=_key(device),
+        key=key_of(device),
         action="update",
         record="configuration item",
         record_id=record_id,
@@ -112,36 +95,14 @@ def _planned(device: WantedDevice, rows: list[Row], known: Fields) -> PlanItem |
     )
 
 
-def _unmatched(device: WantedDevice, rows: list[Row]) -> Finding:
-    if not rows:
-        return Finding(
-            key=_key(device),
-            code="device_unmatched",
-            text=f"No active device of this company has the serial number {device.serial_number} ({device.name}).",
-            advice="Enter the serial number at the device in Autotask.",
-        )
-    ids = ", ".join(text_of(row, "id") for row in rows)
-    return Finding(
-        key=_key(device),
-        code="device_ambiguous",
-        text=f"{len(rows)} devices of this company have the serial number {device.serial_number} ({ids}).",
-        advice="Deactivate those that are no longer there.",
-    )
-
-
 def _texts(device: WantedDevice) -> dict[str, str]:
     """What is not known is not written: an empty field would look like nothing."""
     texts = {SUCCESSFUL: str(device.successful_jobs), FAILED: str(device.failed_jobs)}
     if device.last_backup_at is not None:
         texts[LAST_BACKUP] = f"{device.last_backup_at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
     if device.used_gb is not None:
-        texts[USED] = _plain(device.used_gb)
+        texts[USED] = plain_number(device.used_gb)
     return texts
-
-
-def _plain(amount: Decimal) -> str:
-    text = format(amount, "f")
-    return (text.rstrip("0").rstrip(".") if "." in text else text) or "0"
 
 
 def own_values(row: Mapping[str, Any]) -> dict[str, str]:

@@ -15,7 +15,9 @@ from integrations.psa.autotask.options import COMPLETE
 from integrations.psa.autotask.refusals import LABELS, SETTINGS, choose_again, required_advice
 from integrations.psa.autotask.rest import number
 from integrations.psa.errors import Misconfigured, NotPermitted, Rejected
-from integrations.psa.plan import PlanItem, Request
+from integrations.psa.plan import Request
+from integrations.psa.texts import cut_summary, cut_text
+from integrations.psa.ticketdesk import wanted_ids
 from integrations.psa.wanted import WantedTicket
 
 SUMMARY_LENGTH = 255
@@ -60,23 +62,15 @@ class Opening:
     def __init__(self, metadata: Metadata) -> None:
         self._metadata = metadata
 
-    def item(self, wanted: WantedTicket, now: datetime) -> PlanItem:
-        """Our key travels with the create itself, so that a create with an unknown outcome can be found again."""
+    def request(self, wanted: WantedTicket, now: datetime) -> tuple[Request, dict[str, Any]]:
+        """The write, and what will then be true."""
         body = self._create_body(wanted, now)
-        return PlanItem(
-            key="create",
-            action="create",
-            record="ticket",
-            record_id=None,
-            before={},
-            after={
-                "summary": body["title"],
-                "is_closed": body["status"] == number(COMPLETE),
-                **_wanted_ids(wanted),
-            },
-            reason="The problem has no ticket yet.",
-            request=Request(method="POST", path="/Tickets", body=body),
-        )
+        after = {
+            "summary": body["title"],
+            "is_closed": body["status"] == number(COMPLETE),
+            **wanted_ids(wanted, ("company_id", *SETTINGS_SENT.values())),
+        }
+        return Request(method="POST", path="/Tickets", body=body), after
 
     def _create_body(self, wanted: WantedTicket, now: datetime) -> dict[str, Any]:
         if len(wanted.external_ref) > EXTERNAL_REF_LENGTH:
@@ -87,7 +81,7 @@ class Opening:
             )
         body: dict[str, Any] = {
             "companyID": number(wanted.company_id, "company"),
-            "title": cut_summary(wanted.summary),
+            "title": cut_summary(wanted.summary, SUMMARY_LENGTH),
             "description": cut_text(wanted.description or wanted.summary, DESCRIPTION_LENGTH),
             "externalID": wanted.external_ref,
             "dueDateTime": f"{(wanted.due_at or now + DUE_WITHIN).astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}",
@@ -181,26 +175,3 @@ def _lacks(name: str) -> Misconfigured:
         if is_ours
         else required_advice(name),
     )
-
-
-def _wanted_ids(wanted: WantedTicket) -> dict[str, Any]:
-    names = ("company_id", *SETTINGS_SENT.values())
-    return {name: getattr(wanted, name) for name in names if getattr(wanted, name)}
-
-
-_ELLIPSIS = " … "
-
-
-def cut_text(text: str, length: int) -> str:
-    """At most that long, without NUL: answers are read without it, so it would look like a change for ever."""
-    return text.replace("\0", "")[:length]
-
-
-def cut_summary(summary: str, length: int = SUMMARY_LENGTH) -> str:
-    """One line of at most that length, cut in its middle: the tail tells which thing it is about."""
-    line = " ".join(summary.replace("\0", "").split())
-    if len(line) <= length:
-        return line
-    tail = (length - len(_ELLIPSIS)) // 3
-    head = length - len(_ELLIPSIS) - tail
-    return f"{line[:head].rstrip()}{_ELLIPSIS}{line[-tail:].lstrip()}"

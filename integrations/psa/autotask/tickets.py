@@ -8,18 +8,20 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 from integrations.psa.autotask import filters
 from integrations.psa.autotask.metadata import Metadata
-from integrations.psa.autotask.opening import Opening, cut_summary, cut_text
+from integrations.psa.autotask.opening import Opening
 from integrations.psa.autotask.options import COMPLETE
 from integrations.psa.autotask.rest import Rest, Row, id_of, moment, number, text_of
 from integrations.psa.errors import Misconfigured, NotPermitted, PsaError, Rejected
-from integrations.psa.plan import Finding, Plan, PlanItem, Request
+from integrations.psa.plan import Request
 from integrations.psa.port import TicketState
+from integrations.psa.texts import cut_summary, cut_text
+from integrations.psa.ticketdesk import Closing, TicketDesk
 from integrations.psa.wanted import WantedTicket
 
 NOTE_TITLE_LENGTH = 250
@@ -50,7 +52,7 @@ def ticket_url(web_url: str, ticket_id: str) -> str:
     return f"{web_url}/Mvc/ServiceDesk/TicketDetail.mvc?ticketId={ticket_id}" if web_url else ""
 
 
-class Tickets:
+class Tickets(TicketDesk):
     def __init__(self, rest: Rest, metadata: Metadata, pause: Callable[[float], None] = time.sleep) -> None:
         self._rest = rest
         self._metadata = metadata
@@ -59,26 +61,20 @@ class Tickets:
 
     # --- Reading ------------------------------------------------------------------------------------------------
 
-    def one(self, ticket_id: str) -> TicketState:
+    def read(self, ticket_id: str) -> tuple[TicketState, Row]:
         """One read; two more when it is closed, to learn whether it was merged into another."""
         row = self._rest.get("Tickets", ticket_id)
-        return self._state(row, self._merged_into(row))
+        return self._state(row, self._merged_into(row)), row
 
-    def with_ref(self, external_ref: str) -> list[TicketState]:
-        found = self._search(filters.equals("externalID", external_ref))
-        return [ticket for ticket in found if ticket.external_ref == external_ref]
+    def search_ref(self, external_ref: str) -> list[TicketState]:
+        return self._search(filters.equals("externalID", external_ref))
 
-    def recent(self, ref_prefix: str, since: datetime) -> list[TicketState]:
-        found = self._search(
-            filters.since("createDate", since), filters.starts_with("externalID", ref_prefix)
-        )
-        ours = [ticket for ticket in found if ticket.external_ref.startswith(ref_prefix)]
-        return [ticket for ticket in ours if ticket.entered_at is None or ticket.entered_at >= since]
+    def search_recent(self, ref_prefix: str, since: datetime) -> list[TicketState]:
+        return self._search(filters.since("createDate", since), filters.starts_with("externalID", ref_prefix))
 
     def _search(self, *conditions: filters.Condition) -> list[TicketState]:
         rows = self._rest.all("Tickets", *conditions, fields=FIELDS)
-        tickets = [self._state(row) for row in rows]
-        return sorted(tickets, key=lambda ticket: (len(ticket.id), ticket.id))
+        return [self._state(row) for row in rows]
 
     def _state(self, row: Row, merged_into: str | None = None) -> TicketState:
         ticket_id = text_of(row, "id")
@@ -120,72 +116,32 @@ class Tickets:
             (text_of(row, "id") for row in rows if text_of(row, "ticketNumber") == ticket_number), None
         )
 
-    # --- Planning -----------------------------------------------------------------------------------------------
+    # --- Writing ------------------------------------------------------------------------------------------------
 
-    def plan(self, wanted: WantedTicket, now: datetime | None = None) -> Plan:
-        if wanted.state == "closed":
-            return self._plan_close(wanted)
-        if wanted.known_id is None:
-            return Plan(
-                subject=wanted.external_ref, items=(self._opening.item(wanted, now or datetime.now(UTC)),)
-            )
-        notes = (self._note_item(wanted.known_id, wanted.note),) if wanted.note else ()
-        return Plan(subject=wanted.external_ref, items=notes, unchanged=() if notes else ("ticket",))
+    def opening(self, wanted: WantedTicket) -> tuple[Request, Mapping[str, Any]]:
+        return self._opening.request(wanted, datetime.now(UTC))
 
-    def _plan_close(self, wanted: WantedTicket) -> Plan:
-        if wanted.known_id is None:
-            return Plan(subject=wanted.external_ref, unchanged=("ticket",))
-        row = self._rest.get("Tickets", wanted.known_id)
-        ticket = self._state(row, self._merged_into(row))
-        if ticket.merged_into:
-            return self._plan_merged(wanted, ticket)
-        if ticket.is_closed:
-            return Plan(subject=wanted.external_ref, unchanged=("ticket",), found=found(ticket))
+    def closing(self, wanted: WantedTicket, ticket: TicketState, row: Row) -> Closing:
+        """Some databases want a resolution for closing, so the note goes there; one that a technician wrote is left
+        alone (the note is then a note)."""
+        status_id = wanted.closing_status_id or COMPLETE
+        body: dict[str, Any] = {"id": number(ticket.id), "status": number(status_id, "closing_status")}
         has_resolution = bool(text_of(row, "resolution"))
-        items = [_close_item(wanted, ticket, has_resolution=has_resolution)]
-        if wanted.note and has_resolution:
-            items.append(self._note_item(ticket.id, wanted.note))
-        return Plan(subject=wanted.external_ref, items=tuple(items), found=found(ticket))
+        if not has_resolution:
+            body["resolution"] = cut_text(wanted.note or "The problem is over.", NOTE_LENGTH)
+        request = Request(method="PATCH", path="/Tickets", body=body)
+        return Closing(status_id=status_id, request=request, has_note=not has_resolution)
 
-    def _plan_merged(self, wanted: WantedTicket, ticket: TicketState) -> Plan:
-        """The other ticket may hold other people's problems too: it gets a note, and a person closes it."""
-        other = ticket.merged_into or ""
-        text = (
-            wanted.note or f"The problem of ticket {ticket.number}, which was merged into this one, is over."
-        )
-        return Plan(
-            subject=wanted.external_ref,
-            items=(self._note_item(other, text),),
-            findings=(
-                Finding(
-                    key="ticket",
-                    code="merged",
-                    text=f"Ticket {ticket.number} was merged into another one, which gets a note and stays open.",
-                ),
-            ),
-            found=found(ticket),
-        )
-
-    def _note_item(self, ticket_id: str, text: str) -> PlanItem:
-        kind = self._note_kind()
-        return PlanItem(
-            key="note",
-            action="note",
-            record="ticket",
-            record_id=ticket_id,
-            before={},
-            after={"text": text},
-            reason="The ticket is told what happened.",
-            request=Request(
-                method="POST",
-                path=f"/Tickets/{number(ticket_id)}/Notes",
-                body={
-                    "title": cut_summary(text, NOTE_TITLE_LENGTH),
-                    "description": cut_text(text, NOTE_LENGTH),
-                    "noteType": number(kind),
-                    "publish": number(INTERNAL),
-                },
-            ),
+    def noting(self, ticket_id: str, text: str) -> Request:
+        return Request(
+            method="POST",
+            path=f"/Tickets/{number(ticket_id)}/Notes",
+            body={
+                "title": cut_summary(text, NOTE_TITLE_LENGTH),
+                "description": cut_text(text, NOTE_LENGTH),
+                "noteType": number(self._note_kind()),
+                "publish": number(INTERNAL),
+            },
         )
 
     def _note_kind(self) -> str:
@@ -220,31 +176,12 @@ class Tickets:
             raise
         if not ticket.is_closed:
             raise _not_closed(ticket, str(wanted_status))
-        return found(ticket)
+        return ticket.as_json()
 
 
 def _merge_target(note: Row, own_number: str) -> str:
     text = f"{text_of(note, 'title')} {text_of(note, 'description')}"
     return next((other for other in _MERGED_INTO.findall(text) if other != own_number), "")
-
-
-def _close_item(wanted: WantedTicket, ticket: TicketState, *, has_resolution: bool) -> PlanItem:
-    """Some databases want a resolution for closing, so the note goes there; one that a technician wrote is left alone
-    (the note is then a note)."""
-    status_id = wanted.closing_status_id or COMPLETE
-    body: dict[str, Any] = {"id": number(ticket.id), "status": number(status_id, "closing_status")}
-    if not has_resolution:
-        body["resolution"] = cut_text(wanted.note or "The problem is over.", NOTE_LENGTH)
-    return PlanItem(
-        key="close",
-        action="update",
-        record="ticket",
-        record_id=ticket.id,
-        before={"status_id": ticket.status_id, "is_closed": False},
-        after={"status_id": status_id, "is_closed": True},
-        reason="The problem is over.",
-        request=Request(method="PATCH", path="/Tickets", body=body),
-    )
 
 
 def _not_closed(ticket: TicketState, wanted_status: str) -> Misconfigured:
@@ -254,16 +191,3 @@ def _not_closed(ticket: TicketState, wanted_status: str) -> Misconfigured:
         else f"Autotask has ticket {ticket.number} at status {ticket.status_id} again; a rule does not let it close."
     )
     return Misconfigured(text, field="closing_status", advice=CLOSING_ADVICE)
-
-
-def found(ticket: TicketState) -> dict[str, Any]:
-    return {
-        "id": ticket.id,
-        "number": ticket.number,
-        "url": ticket.url,
-        "is_closed": ticket.is_closed,
-        "status_id": ticket.status_id,
-        "board_id": ticket.board_id,
-        "merged_into": ticket.merged_into,
-        "updated_by": ticket.updated_by,
-    }

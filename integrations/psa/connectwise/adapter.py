@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from datetime import datetime
 
 from integrations.psa.connectwise.agreements import Agreements, changed, require_taken
+from integrations.psa.connectwise.catalogue import Catalogue
 from integrations.psa.connectwise.checks import Checks
 from integrations.psa.connectwise.options import Options
+from integrations.psa.connectwise.reports import RECORD as REPORT_ENTRY
+from integrations.psa.connectwise.reports import Reports, require_entry, shown_entry
 from integrations.psa.connectwise.rest import Rest, Row, text_of
 from integrations.psa.connectwise.tickets import Tickets, created, require_closed
-from integrations.psa.errors import Misconfigured, PsaError
-from integrations.psa.plan import Applied, AppliedItem, Plan, PlanItem
-from integrations.psa.port import Check, ChoiceKind, Feature, LineState, Option, SignIn, TicketState
+from integrations.psa.errors import AlreadyThere, Unsettled
+from integrations.psa.frame import Adapter
+from integrations.psa.plan import AppliedItem, PlanItem
+from integrations.psa.port import Check, Feature, SignIn
 from integrations.psa.transport import Transport
-from integrations.psa.wanted import WantedLines, WantedTicket
 
 
-class ConnectWisePsa:
-    """One partner's ConnectWise. For one thread; what threads share is the transport's `SharedConnection`."""
+class ConnectWisePsa(Adapter):
+    """One partner's ConnectWise."""
 
     kind = "connectwise"
 
@@ -31,66 +33,26 @@ class ConnectWisePsa:
         on_close: Callable[[], None] | None = None,
     ) -> None:
         """`codebase` None: discovered at the first call, and remembered on the shared connection."""
-        self.transport = transport
+        super().__init__(transport, on_close)
         self._sign_in = sign_in
-        self._on_close = on_close
         self._rest = Rest(sign_in, transport, codebase)
-        self._tickets = Tickets(self._rest, sign_in)
-        self._agreements = Agreements(self._rest)
-        self._options = Options(self._rest)
+        self.tickets = Tickets(self._rest, sign_in)
+        self.agreements = Agreements(self._rest)
+        self.reports = Reports(self._rest)
+        self.products = Catalogue(self._rest)
+        self.options = Options(self._rest)
 
     def check(self, features: Collection[Feature]) -> list[Check]:
         return Checks(self._rest).run(features)
 
-    def companies(self, like: str = "") -> list[Option]:
-        return self._options.companies(like)
-
-    def choices(
-        self, kind: ChoiceKind, within: str = "", changed_since: datetime | None = None
-    ) -> list[Option]:
-        return self._options.choices(kind, within, changed_since)
-
-    def lines(self, agreement_id: str) -> list[LineState]:
-        return self._agreements.lines(agreement_id)
-
-    def ticket(self, ticket_id: str) -> TicketState:
-        return self._tickets.one(ticket_id)
-
-    def find_tickets(self, external_ref: str) -> list[TicketState]:
-        return self._tickets.with_ref(external_ref)
-
-    def recent_tickets(self, ref_prefix: str, since: datetime) -> list[TicketState]:
-        return self._tickets.recent(ref_prefix, since)
-
-    def plan_ticket(self, wanted: WantedTicket) -> Plan:
-        """Creating costs no read here; closing reads the ticket once."""
-        return self._tickets.plan(wanted)
-
-    def plan_lines(self, wanted: WantedLines) -> Plan:
-        return self._agreements.plan(wanted)
-
-    def apply(self, plan: Plan) -> Applied:
-        """Item by item, each sent once. An error carries what was carried out before it as `applied`."""
-        done: list[AppliedItem] = []
-        for item in plan.items:
-            try:
-                done.append(self._applied(item))
-            except PsaError as error:
-                error.applied = tuple(done)
-                raise
-        return Applied(items=tuple(done))
-
-    def close(self) -> None:
-        """Ends the network connections, unless they are shared with other adapters."""
-        if self._on_close:
-            self._on_close()
-
-    def _applied(self, item: PlanItem) -> AppliedItem:
+    def apply_item(self, item: PlanItem) -> AppliedItem:
         row = self._written(item)
         if item.key == "close":
             require_closed(row, item.after["status_id"])
         elif item.record == "agreement line":
             require_taken(row, item.after)
+        elif item.record == REPORT_ENTRY:
+            require_entry(row, item.after)
         record_id = item.record_id or text_of(row, "id")
         return AppliedItem(
             key=item.key, action=item.action, record_id=record_id, answer=self._answer(item, row)
@@ -99,12 +61,18 @@ class ConnectWisePsa:
     def _written(self, item: PlanItem) -> Row:
         try:
             return self._rest.write(item.request.method, item.request.path, item.request.body)
-        except Misconfigured as error:
-            if item.key == "close" and error.field == "status":
-                error.field = "closing_status"
-            raise
+        except AlreadyThere as error:
+            raise Unsettled(
+                f"Somebody made it meanwhile. {error.text}",
+                advice="It is planned again by itself.",
+                status=error.status,
+            ) from None
 
     def _answer(self, item: PlanItem, row: Row) -> dict[str, object]:
         if item.action == "note":
             return {"note_id": text_of(row, "id")}
-        return created(row, self._sign_in) if item.record == "ticket" else changed(row)
+        if item.record == "ticket":
+            return created(row, self._sign_in)
+        if item.record == "agreement line":
+            return changed(row)
+        return shown_entry(row) if item.record == REPORT_ENTRY else dict(item.after)

@@ -13,10 +13,11 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from integrations.psa.connectwise.rest import Rest, Row, number, setting_reference, text_of
-from integrations.psa.connectwise.tickets import cut_text, moment
+from integrations.psa.connectwise.tickets import moment
 from integrations.psa.errors import Misconfigured
 from integrations.psa.plan import Finding, Plan, PlanItem, Request
 from integrations.psa.port import LineState
+from integrations.psa.texts import cut_text, plain_number
 from integrations.psa.wanted import WantedLine, WantedLines
 
 INVOICE_DESCRIPTION_LENGTH = 6000
@@ -36,12 +37,7 @@ def decimal_text(value: Any) -> str:
     except InvalidOperation:
         amount = Decimal(0)
     is_sane = amount.is_finite() and abs(amount.adjusted()) <= _MOST_DIGITS
-    return _plain(amount if is_sane else Decimal(0))
-
-
-def _plain(amount: Decimal) -> str:
-    text = format(amount, "f")
-    return (text.rstrip("0").rstrip(".") if "." in text else text) or "0"
+    return plain_number(amount if is_sane else Decimal(0))
 
 
 def line_state(row: Row) -> LineState:
@@ -78,13 +74,7 @@ class Agreements:
         lines = self.lines(wanted.agreement_id)
         current = [line for line in lines if not is_over(line, now or datetime.now(UTC))]
         outcomes = _apart([_planned(line, wanted, current, lines) for line in wanted.lines])
-        return Plan(
-            subject=wanted.agreement_id,
-            items=tuple(item for item in outcomes if isinstance(item, PlanItem)),
-            unchanged=tuple(key for key in outcomes if isinstance(key, str)),
-            findings=tuple(finding for finding in outcomes if isinstance(finding, Finding)),
-            found={"lines": [_as_json(line) for line in lines]},
-        )
+        return Plan.of(wanted.agreement_id, outcomes, {"lines": [_as_json(line) for line in lines]})
 
 
 def _additions(agreement_id: str) -> str:
@@ -150,7 +140,7 @@ def _update(wanted: WantedLine, agreement: WantedLines, line: LineState) -> Plan
     after: dict[str, Any] = {}
     changes: list[dict[str, Any]] = []
     if Decimal(line.quantity) != wanted.quantity:
-        before["quantity"], after["quantity"] = line.quantity, _plain(wanted.quantity)
+        before["quantity"], after["quantity"] = line.quantity, plain_number(wanted.quantity)
         changes.append({"op": "replace", "path": "quantity", "value": json_number(wanted.quantity)})
     text = (
         None
@@ -197,7 +187,7 @@ def _create(wanted: WantedLine, agreement: WantedLines) -> PlanItem:
         after={
             "product_id": wanted.product_id,
             "product_name": wanted.product_name,
-            "quantity": _plain(wanted.quantity),
+            "quantity": plain_number(wanted.quantity),
             "serial_number": wanted.serial_number,
         },
         reason=f"{wanted.product_name} is used and not yet on {agreement.agreement_name}.",

@@ -6,9 +6,10 @@ subtypes, items and teams belong to a board in ConnectWise; there is no global "
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from integrations.psa.connectwise import conditions
@@ -178,13 +179,11 @@ LISTS: Mapping[ChoiceKind, Listing] = {
     ),
     "agreement": Listing(
         path="/finance/agreements",
-        condition=conditions.equals("cancelledFlag", False),
         fields="id,name,type/id,type/name,company/id,company/name,agreementStatus,cancelledFlag,billOneTimeFlag,"
         "billingCycle/name,endDate,noEndingDateFlag",
         of_company="company/id",
         changed="lastUpdated",
         data=_agreement_data,
-        is_offered=lambda row: row.get("cancelledFlag") is not True,
     ),
     "contact": Listing(
         path="/company/contacts",
@@ -203,13 +202,20 @@ LISTS: Mapping[ChoiceKind, Listing] = {
         is_offered=lambda row: row.get("managementItSolutionType") == "Custom",
     ),
 }
+# Which type, subtype and item go together on a board: one call tells both lists below, and what fits what.
+ASSOCIATIONS = "/service/boards/{board}/typeSubTypeItemAssociations"
+_ASSOCIATED: Mapping[ChoiceKind, str] = {"subtype": "subType", "item": "item"}
+CANCELLED_AGREEMENTS = timedelta(days=366)  # older ones are not even shown as hidden
+FRESH = 30.0  # seconds; long enough to read both lists of a board, too short to be out of date
 INCREMENTAL = frozenset(kind for kind, listing in LISTS.items() if listing.changed)
 _PER_BOARD, _PER_COMPANY = "{board}", "{company}"
 
 
 class Options:
-    def __init__(self, rest: Rest) -> None:
+    def __init__(self, rest: Rest, clock: Callable[[], float] = time.monotonic) -> None:
         self._rest = rest
+        self._clock = clock
+        self._associations: dict[str, tuple[float, list[Row]]] = {}
 
     def companies(self, like: str) -> list[Option]:
         """Those whose name or identifier contains the text, in any case; all without one."""
@@ -265,17 +271,38 @@ class Options:
             return []
 
     def _of_board(self, kind: ChoiceKind, listing: Listing, board_id: str) -> list[Option]:
+        """Subtypes and items come with what they go together with; from their own lists where nothing is told."""
+        if kind in _ASSOCIATED and (found := _associated(kind, self._associated_rows(board_id), board_id)):
+            return found
         path = listing.path.format(board=number(board_id))
         return self._offered(kind, listing, board_id, path=path)
+
+    def _associated_rows(self, board_id: str) -> list[Row]:
+        read_at, rows = self._associations.get(board_id, (-FRESH, []))
+        if self._clock() - read_at >= FRESH:
+            try:
+                rows = self._rest.all(ASSOCIATIONS.format(board=number(board_id)))
+            except (NotPermitted, NotFound):
+                rows = []
+            self._associations[board_id] = self._clock(), rows
+        return rows
 
     def _offered(
         self, kind: ChoiceKind, listing: Listing, within: str, *, path: str = "", condition: str = ""
     ) -> list[Option]:
+        if kind == "agreement" and not listing.condition:
+            condition = conditions.both(condition, _not_long_cancelled())
         params = {"conditions": condition or listing.condition, "fields": listing.fields}
         rows = self._rest.all(
             path or listing.path, **{name: value for name, value in params.items() if value}
         )
         return [_option(kind, listing, row, within) for row in rows if listing.is_offered(row)]
+
+
+def _not_long_cancelled() -> str:
+    """What was cancelled lately is told with the reason, so that a page can show why it is hidden."""
+    recently = conditions.since("dateCancelled", datetime.now(UTC) - CANCELLED_AGREEMENTS)
+    return conditions.either(conditions.equals("cancelledFlag", False), recently)
 
 
 def _option(kind: ChoiceKind, listing: Listing, row: Row, within: str) -> Option:
@@ -284,6 +311,34 @@ def _option(kind: ChoiceKind, listing: Listing, row: Row, within: str) -> Option
         data["inactive"] = True
     belongs_to = within or (str(data.get("company_id") or "") if listing.of_company else "")
     return Option(kind=kind, id=text_of(row, "id"), name=listing.name(row), within=belongs_to, data=data)
+
+
+def _associated(kind: ChoiceKind, rows: Sequence[Row], board_id: str) -> list[Option]:
+    """Each once, in the order of ids. `pairs` are the types and subtypes that an item may stand with."""
+    names: dict[str, str] = {}
+    types: dict[str, list[str]] = {}
+    pairs: dict[str, list[list[str]]] = {}
+    for row in rows:
+        reference = row.get(_ASSOCIATED[kind])
+        found = id_of(row, _ASSOCIATED[kind])
+        if found is None or not isinstance(reference, dict):
+            continue
+        names[found] = text_of(reference, "name")
+        kind_id, subtype_id = id_of(row, "type") or "", id_of(row, "subType") or ""
+        if kind_id and kind_id not in types.setdefault(found, []):
+            types[found].append(kind_id)
+        if [kind_id, subtype_id] not in pairs.setdefault(found, []):
+            pairs[found].append([kind_id, subtype_id])
+    return [
+        Option(
+            kind=kind,
+            id=found,
+            name=names[found],
+            within=board_id,
+            data={"type_ids": types.get(found, []), **({"pairs": pairs[found]} if kind == "item" else {})},
+        )
+        for found in sorted(names, key=lambda one: (len(one), one))
+    ]
 
 
 def _mentions(option: Option, text: str) -> bool:

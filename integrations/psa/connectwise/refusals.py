@@ -13,6 +13,7 @@ from typing import Any
 
 from integrations.psa.answers import Answer
 from integrations.psa.errors import (
+    AlreadyThere,
     Misconfigured,
     NotFound,
     NotPermitted,
@@ -72,18 +73,36 @@ _TABLES = Module(
 _COMPANIES = Module(
     name="Companies > Company Maintenance", where="Companies: Company Maintenance (Inquire: All)"
 )
+_REPORTS = Module(
+    name="Companies > Company Maintenance",
+    where="Companies: Company Maintenance (Add, Edit, Inquire: All), and System: Table Setup (Inquire: All), whose"
+    " customize list must allow General / Management IT",
+)
+_CONTACTS = Module(name="Companies > Contacts", where="Companies: Contacts (Inquire: All)")
+_CONFIGURATIONS = Module(
+    name="Companies > Configurations", where="Companies: Configurations (Edit, Inquire: All)"
+)
 _AGREEMENTS = Module(
     name="Finance > Agreements",
     where="Finance: Agreements (Add, Edit, Inquire: All); its customize list must allow Additions",
 )
 _CATALOG = Module(name="Procurement > Product Catalog", where="Procurement: Product Catalog (Inquire: All)")
+_PRODUCTS = Module(
+    name="Procurement > Product Catalog",
+    where="Procurement: Product Catalog (Add, Inquire: All), and System: Table Setup (Inquire: All), whose customize"
+    " list must allow the product tables",
+)
 _SYSTEM = Module(name="System", where="System: the function that this needs")
 _BY_PATH = (
     ("service/tickets", _TICKETS),
     ("service/", _TABLES),
     ("company/companies", _COMPANIES),
+    ("company/contacts", _CONTACTS),
+    ("company/configurations", _CONFIGURATIONS),
+    ("company/managementitsolutions", _REPORTS),
     ("finance/agreements", _AGREEMENTS),
     ("procurement/catalog", _CATALOG),
+    ("procurement/", _PRODUCTS),
 )
 SITE_ADVICE = "Check the site and the login company of the ConnectWise credentials."
 _KEY_ADVICE = (
@@ -97,6 +116,10 @@ def module_for(method: str, path: str) -> Module:
     trimmed = path.lstrip("/").lower()
     if method == "PATCH" and trimmed.startswith("service/tickets"):
         return _CLOSING
+    if "/managementsummaryreports" in trimmed:
+        return _REPORTS
+    if method == "POST" and trimmed.startswith("procurement/"):
+        return _PRODUCTS
     return next((module for start, module in _BY_PATH if trimmed.startswith(start)), _SYSTEM)
 
 
@@ -166,7 +189,8 @@ def _invalid(told: _Told, status: int) -> PsaError:
             advice=f"Choose the {_LABELS.get(setting, setting)} again in the settings;"
             " Reload Options from PSA shows what ConnectWise has now.",
         )
-    return Rejected(sentence, fields=told.fields, status=status)
+    kind = AlreadyThere if "ObjectExists" in told.codes else Rejected
+    return kind(sentence, fields=told.fields, status=status)
 
 
 def _setting(told: _Told) -> str:
@@ -186,6 +210,7 @@ class _Told:
     message: str
     fields: Mapping[str, str]
     everything: str
+    codes: frozenset[str] = frozenset()
 
     @property
     def sentence(self) -> str:
@@ -203,7 +228,14 @@ def _told(answer: Answer) -> _Told:
         message=_text(data.get("message")),
         fields=_fields(data.get("errors")),
         everything=answer.text,
+        codes=_codes(data),
     )
+
+
+def _codes(data: dict[str, Any]) -> frozenset[str]:
+    errors = data.get("errors")
+    rows = errors if isinstance(errors, list) else []
+    return frozenset(_text(row.get("code")) for row in [data, *rows] if isinstance(row, dict))
 
 
 def _plain(answer: Answer) -> str:

@@ -44,6 +44,12 @@ KINDS = {
     "additions": Kind(
         "addition", "/finance/agreements/{parent}/additions/{id}", (), parent="agreementId", first_id=3001
     ),
+    "configurations": Kind(
+        "configuration", "/company/configurations/{id}", parent="company/id", first_id=7001
+    ),
+    "subcategories": Kind("subCategory", "/procurement/subcategories/{id}"),
+    "productTypes": Kind("productType", "/procurement/types/{id}"),
+    "units": Kind("unitOfMeasure", "/procurement/unitOfMeasures/{id}"),
     "solutions": Kind("solution", "/company/managementItSolutions/{id}", info="managementItSolution"),
     "reports": Kind(
         "managementSummaryReport",

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from integrations.sandbox.connectwise import shapes
+from integrations.sandbox.connectwise import assets, shapes
 from integrations.sandbox.connectwise.agreements import finish_addition
 from integrations.sandbox.connectwise.answers import Refused, not_found
 from integrations.sandbox.connectwise.companies import finish_company, finish_contact, finish_site
@@ -146,7 +146,25 @@ RESOURCES = (
         "tickets",
         shown=as_any_note,
     ),
-    Resource("procurement/catalog", "catalog", shapes.CATALOG_ITEM, "product_catalog", "read create patch"),
+    Resource(
+        "company/configurations",
+        "configurations",
+        assets.CONFIGURATION,
+        "configurations",
+        "read create patch",
+        finish=assets.finish_configuration,
+    ),
+    Resource(
+        "procurement/catalog",
+        "catalog",
+        shapes.CATALOG_ITEM,
+        "product_catalog",
+        "read create patch",
+        finish=assets.finish_product,
+    ),
+    Resource("procurement/subcategories", "subcategories", assets.SUBCATEGORY, "table_setup"),
+    Resource("procurement/types", "productTypes", assets.PRODUCT_TYPE, "table_setup"),
+    Resource("procurement/unitofmeasures", "units", assets.UNIT, "table_setup"),
     Resource("finance/agreements", "agreements", shapes.AGREEMENT, "agreements"),
     Resource("finance/agreements/types", "agreementTypes", shapes.AGREEMENT_TYPE, "agreements"),
     Resource(

@@ -6,6 +6,7 @@ Serial numbers of additions such as `EFS-19652` are managed IDs: the client's nu
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from integrations.sandbox.connectwise.assets import seed_devices, seed_tables
 from integrations.sandbox.connectwise.kinds import KINDS
 from integrations.sandbox.connectwise.settings import API_MEMBER
 from integrations.sandbox.connectwise.store import Record, Store
@@ -104,6 +105,7 @@ def seed(store: Store) -> None:
     for name, types in BOARDS.items():
         add_board(seeder, name, types)
     _choices(seeder)
+    seed_tables(seeder)
     _catalog(seeder)
     solution = seeder.add(
         "solutions",
@@ -117,6 +119,7 @@ def seed(store: Store) -> None:
         _agreements(seeder, position, client, company, contact)
         if position < 6:
             _report(seeder, client[2], company, solution)
+            seed_devices(seeder, company, client[2])
     _old_tickets(seeder)
 
 
@@ -133,7 +136,7 @@ def add_board(seeder: Seeder, name: str, types: dict[str, tuple[str, ...]]) -> R
     )
     items = [seeder.add("items", name=item, inactiveFlag=False, board=board) for item in _ITEMS]
     for position, (kind, subtypes) in enumerate(types.items()):
-        _type(seeder, board, kind, subtypes, items, is_default=position == 0)
+        add_type(seeder, board, kind, subtypes, items, is_default=position == 0)
     return board
 
 
@@ -155,7 +158,7 @@ def add_status(
     )
 
 
-def _type(
+def add_type(
     seeder: Seeder,
     board: Record,
     name: str,

@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 
+from integrations.psa.kinds import ABILITIES
 from integrations.psa.port import ChoiceKind
 from tests.contract.houses import House
 
-GLOBAL: tuple[ChoiceKind, ...] = ("company", "board", "priority", "source", "product", "agreement")
+GLOBAL: tuple[ChoiceKind, ...] = (
+    "company",
+    "board",
+    "priority",
+    "source",
+    "product",
+    "agreement",
+    "contact",
+)
 OF_A_BOARD: tuple[ChoiceKind, ...] = ("status", "type", "subtype", "item")
 
 
@@ -46,6 +57,26 @@ def test_agreements_can_be_asked_for_by_company(house: House) -> None:
         for one in house.psa.choices("agreement", company.id):
             assert one.within == company.id
             assert one.data["recurring"] or one.data["reason"]
+
+
+def test_contacts_can_be_asked_for_by_company(house: House) -> None:
+    found = house.psa.choices("contact", house.company)
+    assert found
+    assert {one.within for one in found} == {house.company}
+    assert {one.id for one in found} <= {one.id for one in house.psa.choices("contact")}
+
+
+@pytest.mark.parametrize("kind", ["company", "product", "agreement"])
+def test_what_was_changed_since_is_told_alone(kind: ChoiceKind, house: House) -> None:
+    assert kind in ABILITIES[house.psa.kind].incremental
+    offered = house.psa.choices(kind)
+    since = datetime.now(UTC) - timedelta(seconds=90)
+    house.rename(kind, offered[0].id, "Another Name")
+    found = house.psa.choices(kind, changed_since=since)
+    assert [(one.id, one.name, one.within) for one in found] == [
+        (offered[0].id, "Another Name", offered[0].within)
+    ]
+    assert house.psa.choices(kind, changed_since=since + timedelta(hours=1)) == []
 
 
 def test_companies_are_found_by_a_part_of_their_name_in_any_case(house: House) -> None:

@@ -20,7 +20,15 @@ from integrations.psa.errors import Misconfigured, NotFound, PsaError
 from integrations.psa.kinds import ABILITIES
 from integrations.psa.plan import Applied, AppliedItem, Finding, Plan, PlanItem, Request
 from integrations.psa.port import Check, ChoiceKind, Feature, LineState, Option, TicketState
-from integrations.psa.wanted import WantedLine, WantedLines, WantedTicket
+from integrations.psa.serials import key_of, not_one, squeezed
+from integrations.psa.wanted import (
+    WantedDevice,
+    WantedLine,
+    WantedLines,
+    WantedProduct,
+    WantedReport,
+    WantedTicket,
+)
 
 Commits = Literal["no", "yes", "late"]
 
@@ -44,6 +52,8 @@ class FakePsa:
     agreements: dict[str, list[LineState]] = field(default_factory=dict)
     options: list[Option] = field(default_factory=list)
     checks: list[Check] = field(default_factory=list)
+    reports: dict[tuple[str, str], dict[str, dict[str, int]]] = field(default_factory=dict)
+    devices: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
     calls: list[str] = field(default_factory=list)
     sent: list[PlanItem] = field(default_factory=list)
     faults: list[Fault] = field(default_factory=list)
@@ -95,6 +105,9 @@ class FakePsa:
         line = LineState(**{**usual, **blank, **values})
         self.agreements.setdefault(agreement_id, []).append(line)
         return line
+
+    def add_device(self, company_id: str, serial_number: str) -> None:
+        self.devices[company_id, squeezed(serial_number)] = {}
 
     def technician_closes(self, ticket_id: str) -> None:
         self._change(ticket_id, is_closed=True, updated_by="technician")
@@ -157,12 +170,32 @@ class FakePsa:
         self._called("plan_lines")
         current = self.agreements.get(wanted.agreement_id, [])
         outcomes = _apart([_planned_line(line, wanted, current, self.kind) for line in wanted.lines])
-        return Plan(
-            subject=wanted.agreement_id,
-            items=tuple(item for item in outcomes if isinstance(item, PlanItem)),
-            unchanged=tuple(key for key in outcomes if isinstance(key, str)),
-            findings=tuple(finding for finding in outcomes if isinstance(finding, Finding)),
-        )
+        return Plan.of(wanted.agreement_id, outcomes)
+
+    def plan_report(self, wanted: WantedReport) -> Plan:
+        """Entries by company and managed ID; a solution is known when there is an option of that name, or none."""
+        self._called("plan_report")
+        solutions = [one.name for one in self.options if one.kind == "solution"]
+        if solutions and wanted.solution not in solutions:
+            text = f"There is no solution “{wanted.solution}”."
+            finding = Finding(key="report", code="solution_missing", text=text, advice="Make it.")
+            return Plan(subject=f"report:{wanted.company_id}", findings=(finding,))
+        shown = self.reports.get((wanted.company_id, wanted.managed_id), {})
+        outcomes: list[PlanItem | Finding | str] = [
+            _planned_entry(wanted, key, values, shown.get(key)) for key, values in _entries(wanted).items()
+        ]
+        outcomes += [_planned_device(wanted, device, self.devices) for device in wanted.devices]
+        return Plan.of(f"report:{wanted.company_id}", outcomes)
+
+    def plan_product(self, wanted: WantedProduct) -> Plan:
+        self._called("plan_product")
+        same = [one for one in self.options if one.kind == "product" and one.name == wanted.identifier]
+        if same:
+            found = {"id": same[0].id, "name": same[0].name}
+            return Plan(subject=wanted.identifier, unchanged=(wanted.identifier,), found=found)
+        body = {"name": wanted.identifier, "description": wanted.description}
+        request = Request(method="POST", path="/products", body=body)
+        return Plan(subject=wanted.identifier, items=(_create_product(wanted, request),))
 
     def apply(self, plan: Plan) -> Applied:
         done: list[AppliedItem] = []
@@ -203,6 +236,10 @@ class FakePsa:
             ("note", "ticket"): self._add_note,
             ("create", "agreement line"): self._create_line,
             ("update", "agreement line"): self._change_line,
+            ("create", "product"): self._create_product,
+            ("create", "management report entry"): self._write_entry,
+            ("update", "management report entry"): self._write_entry,
+            ("update", "device"): self._write_device,
         }[item.action, item.record]
         record_id, answer = act(item, item.request.body)
         return AppliedItem(key=item.key, action=item.action, record_id=record_id, answer=answer)
@@ -237,7 +274,7 @@ class FakePsa:
             updated_by="portal",
             entered_at=self.now,
         )
-        return ticket_id, _shown(self.tickets[ticket_id])
+        return ticket_id, self.tickets[ticket_id].as_json()
 
     def _close_ticket(self, item: PlanItem, body: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
         ticket_id = item.record_id or ""
@@ -248,7 +285,7 @@ class FakePsa:
                 field="closing_status",
                 advice="Choose another closing status.",
             )
-        return ticket_id, _shown(self._change(ticket_id, is_closed=True, **body))
+        return ticket_id, self._change(ticket_id, is_closed=True, **body).as_json()
 
     def _add_note(self, item: PlanItem, body: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
         ticket_id = self._ticket(item.record_id or "").id
@@ -267,6 +304,19 @@ class FakePsa:
                     lines[position] = replace(line, **body)
                     return line.id, {"quantity": lines[position].quantity, "product_id": line.product_id}
         raise NotFound(f"There is no line {item.record_id}.", status=404)
+
+    def _create_product(self, item: PlanItem, body: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+        option = self.add_option("product", self._next_id(), body["name"], description=body["description"])
+        return option.id, {"identifier": option.name}
+
+    def _write_entry(self, item: PlanItem, body: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+        of_client = self.reports.setdefault((body["company_id"], body["managed_id"]), {})
+        of_client[item.key] = {**of_client.get(item.key, {}), **item.after}
+        return item.record_id or self._next_id(), dict(of_client[item.key])
+
+    def _write_device(self, item: PlanItem, body: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+        self.devices[body["company_id"], item.record_id or ""] |= item.after
+        return item.record_id or "", dict(item.after)
 
     def _require_status_of_the_board(self, status_id: str | None, board_id: str | None) -> None:
         """As far as this fake was told of statuses and boards."""
@@ -302,20 +352,17 @@ class FakePsa:
                 wanted, ticket.merged_into, wanted.note or f"The problem of #{ticket.number} is over."
             )
             finding = Finding(key="ticket", code="merged", text=f"#{ticket.number} was merged.")
-            return Plan(subject=wanted.external_ref, items=(note,), findings=(finding,), found=_shown(ticket))
+            return Plan(
+                subject=wanted.external_ref, items=(note,), findings=(finding,), found=ticket.as_json()
+            )
         if ticket.is_closed:
-            return Plan(subject=wanted.external_ref, unchanged=("ticket",), found=_shown(ticket))
+            return Plan(subject=wanted.external_ref, unchanged=("ticket",), found=ticket.as_json())
         notes = (_note(wanted, ticket.id, wanted.note),) if wanted.note else ()
         return Plan(
             subject=wanted.external_ref,
             items=(_close(self._closing_status(wanted, ticket), ticket), *notes),
-            found=_shown(ticket),
+            found=ticket.as_json(),
         )
-
-
-def _shown(ticket: TicketState) -> dict[str, Any]:
-    names = ("id", "number", "url", "is_closed", "status_id", "board_id", "merged_into", "updated_by")
-    return {name: getattr(ticket, name) for name in names}
 
 
 def _create(wanted: WantedTicket, kind: str) -> PlanItem:
@@ -359,6 +406,71 @@ def _note(wanted: WantedTicket, ticket_id: str, text: str) -> PlanItem:
         after={"text": text},
         reason=f"{wanted.external_ref} is told what happened.",
         request=Request(method="POST", path=f"/tickets/{ticket_id}/notes", body={"text": text}),
+    )
+
+
+def _entries(wanted: WantedReport) -> dict[str, dict[str, int]]:
+    """Both entries of a managed ID, in the order that they must have."""
+    return {
+        "workstations_and_servers": {"servers": wanted.servers, "workstations": wanted.workstations},
+        "backup_stats": {"successful_jobs": wanted.successful_jobs, "failed_jobs": wanted.failed_jobs},
+    }
+
+
+def _planned_entry(
+    wanted: WantedReport, key: str, values: Mapping[str, int], shown: Mapping[str, int] | None
+) -> PlanItem | str:
+    after = {name: value for name, value in values.items() if shown is None or shown.get(name) != value}
+    if not after:
+        return key
+    address = {"company_id": wanted.company_id, "managed_id": wanted.managed_id}
+    return PlanItem(
+        key=key,
+        action="create" if shown is None else "update",
+        record="management report entry",
+        record_id=None if shown is None else f"{wanted.managed_id}:{key}",
+        before={} if shown is None else {name: shown.get(name) for name in after},
+        after=after,
+        reason="The report differs.",
+        request=Request(method="POST", path="/reports", body={**address, **after}),
+    )
+
+
+def _planned_device(
+    wanted: WantedReport, device: WantedDevice, devices: Mapping[tuple[str, str], Mapping[str, Any]]
+) -> PlanItem | Finding | str:
+    serial = squeezed(device.serial_number)
+    shown = devices.get((wanted.company_id, serial))
+    if shown is None:
+        return not_one(device, [], psa="the fake")
+    values = {"successful_jobs": device.successful_jobs, "failed_jobs": device.failed_jobs}
+    after = {name: value for name, value in values.items() if shown.get(name) != value}
+    if not after:
+        return key_of(device)
+    return PlanItem(
+        key=key_of(device),
+        action="update",
+        record="device",
+        record_id=serial,
+        before={name: shown.get(name) for name in after},
+        after=after,
+        reason="The statistics have changed.",
+        request=Request(
+            method="PATCH", path=f"/devices/{serial}", body={"company_id": wanted.company_id, **after}
+        ),
+    )
+
+
+def _create_product(wanted: WantedProduct, request: Request) -> PlanItem:
+    return PlanItem(
+        key=wanted.identifier,
+        action="create",
+        record="product",
+        record_id=None,
+        before={},
+        after={"identifier": wanted.identifier, "description": wanted.description},
+        reason="The product is not there yet.",
+        request=request,
     )
 
 

@@ -14,7 +14,7 @@ from integrations.psa.addresses import AddressPolicy
 from integrations.psa.answers import Answer
 from integrations.psa.autotask import filters
 from integrations.psa.autotask.limits import RollingBudget, Turns
-from integrations.psa.autotask.opening import cut_summary
+from integrations.psa.autotask.opening import SUMMARY_LENGTH
 from integrations.psa.autotask.periods import Change, Period, Problem, change_on, units_from
 from integrations.psa.autotask.refusals import refusal
 from integrations.psa.autotask.zones import remembered, zone_of
@@ -30,6 +30,7 @@ from integrations.psa.errors import (
     Unreachable,
 )
 from integrations.psa.site import AUTOTASK_SITE, normalise_autotask_site
+from integrations.psa.texts import cut_summary
 from tests.integrations.psa.conftest import LOCAL
 
 STRICT = AddressPolicy()
@@ -379,6 +380,6 @@ def test_who_waits_too_long_for_a_turn_comes_again() -> None:
 
 
 def test_a_long_summary_keeps_its_tail() -> None:
-    cut = cut_summary(f"Backup failed {'x' * 300} on SRV-01")
+    cut = cut_summary(f"Backup failed {'x' * 300} on SRV-01", SUMMARY_LENGTH)
     assert len(cut) <= 255
     assert cut.endswith("on SRV-01")

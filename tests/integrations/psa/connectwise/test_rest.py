@@ -15,6 +15,7 @@ import responses
 from integrations.psa.connectwise import ConnectWisePsa
 from integrations.psa.connectwise.rest import PAGE_SIZE
 from integrations.psa.errors import (
+    AlreadyThere,
     Misconfigured,
     NotFound,
     NotPermitted,
@@ -221,7 +222,7 @@ REFUSALS: dict[str, tuple[int, Any, type[PsaError], str]] = {
     "404 without a body": (404, "", NotFound, ""),
     "405": (405, "", Rejected, ""),
     "409": (409, {"code": "Conflict", "message": "in use"}, Unreachable, ""),
-    "409 exists": (409, invalid("identifier", "Company ID already in use.", "ObjectExists"), Rejected, "identifier"),
+    "409 exists": (409, invalid("identifier", "Already in use.", "ObjectExists"), AlreadyThere, "identifier"),
     "415": (415, "", Rejected, ""),
     "429": (429, {"error": "ConnectWiseAPI", "message": "try again in 30 seconds"}, Throttled, ""),
     "too long": (400, invalid("summary", "maximum length of 100", "MaxLengthField"), Rejected, "summary"),

@@ -9,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from integrations.psa.connectwise import ConnectWisePsa
-from integrations.psa.connectwise.tickets import cut_summary, moment, require_closed
+from integrations.psa.connectwise.tickets import SUMMARY_LENGTH, moment, require_closed
 from integrations.psa.errors import Misconfigured, NotFound, NotPermitted, Rejected, Unreachable
 from integrations.psa.port import TicketState
+from integrations.psa.texts import cut_summary
 from integrations.sandbox import Sandbox
 from tests.integrations.psa.connectwise.conftest import Connect, backup_failed
 
@@ -234,14 +235,14 @@ def test_before_write_is_asked_for_writes_only(connected: Connect) -> None:
 
 @given(st.text(max_size=400))
 def test_a_summary_is_one_line_of_at_most_a_hundred(summary: str) -> None:
-    cut = cut_summary(summary)
+    cut = cut_summary(summary, SUMMARY_LENGTH)
     assert len(cut) <= 100
     assert cut == " ".join(cut.split())
 
 
 @given(st.text(alphabet=string.ascii_letters, min_size=120, max_size=400))
 def test_a_long_summary_keeps_its_head_and_its_tail(summary: str) -> None:
-    cut = cut_summary(summary)
+    cut = cut_summary(summary, SUMMARY_LENGTH)
     assert summary.startswith(cut[:60])
     assert summary.endswith(cut[-30:])
 

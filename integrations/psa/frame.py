@@ -1,0 +1,114 @@
+"""What both adapters have in common: every verb of the port is one part's affair, and writes go item by item."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Collection
+from datetime import datetime
+from typing import Protocol
+
+from integrations.psa.errors import Misconfigured, PsaError
+from integrations.psa.plan import Applied, AppliedItem, Plan, PlanItem
+from integrations.psa.port import Check, ChoiceKind, Feature, LineState, Option, TicketState
+from integrations.psa.ticketdesk import TicketDesk
+from integrations.psa.transport import Transport
+from integrations.psa.wanted import WantedLines, WantedProduct, WantedReport, WantedTicket
+
+
+class Pickers(Protocol):
+    def companies(self, like: str) -> list[Option]: ...
+
+    def choices(self, kind: ChoiceKind, within: str, changed_since: datetime | None) -> list[Option]: ...
+
+
+class Billing(Protocol):
+    def lines(self, agreement_id: str) -> list[LineState]: ...
+
+    def plan(self, wanted: WantedLines) -> Plan: ...
+
+
+class Reporting(Protocol):
+    def plan(self, wanted: WantedReport) -> Plan: ...
+
+
+class Products(Protocol):
+    def plan(self, wanted: WantedProduct) -> Plan: ...
+
+
+class Adapter(ABC):
+    """For one thread; what threads share is the transport's `SharedConnection`."""
+
+    kind: str
+    tickets: TicketDesk
+    agreements: Billing
+    reports: Reporting
+    products: Products
+    options: Pickers
+
+    def __init__(self, transport: Transport, on_close: Callable[[], None] | None) -> None:
+        self.transport = transport
+        self._on_close = on_close
+
+    @abstractmethod
+    def check(self, features: Collection[Feature]) -> list[Check]: ...
+
+    @abstractmethod
+    def apply_item(self, item: PlanItem) -> AppliedItem:
+        """One write, sent at most once, and proven as far as the answer allows."""
+
+    def companies(self, like: str = "") -> list[Option]:
+        return self.options.companies(like)
+
+    def choices(
+        self, kind: ChoiceKind, within: str = "", changed_since: datetime | None = None
+    ) -> list[Option]:
+        return self.options.choices(kind, within, changed_since)
+
+    def lines(self, agreement_id: str) -> list[LineState]:
+        return self.agreements.lines(agreement_id)
+
+    def ticket(self, ticket_id: str) -> TicketState:
+        return self.tickets.one(ticket_id)
+
+    def find_tickets(self, external_ref: str) -> list[TicketState]:
+        return self.tickets.with_ref(external_ref)
+
+    def recent_tickets(self, ref_prefix: str, since: datetime) -> list[TicketState]:
+        return self.tickets.recent(ref_prefix, since)
+
+    def plan_ticket(self, wanted: WantedTicket) -> Plan:
+        """Creating costs no read but of what is kept for hours; closing reads the ticket once."""
+        return self.tickets.plan(wanted)
+
+    def plan_lines(self, wanted: WantedLines) -> Plan:
+        return self.agreements.plan(wanted)
+
+    def plan_report(self, wanted: WantedReport) -> Plan:
+        return self.reports.plan(wanted)
+
+    def plan_product(self, wanted: WantedProduct) -> Plan:
+        return self.products.plan(wanted)
+
+    def apply(self, plan: Plan) -> Applied:
+        """Item by item, each sent once. An error carries what was carried out before it as `applied`."""
+        done: list[AppliedItem] = []
+        for item in plan.items:
+            try:
+                done.append(self._applied(item))
+            except PsaError as error:
+                error.applied = tuple(done)
+                raise
+        return Applied(items=tuple(done))
+
+    def _applied(self, item: PlanItem) -> AppliedItem:
+        try:
+            return self.apply_item(item)
+        except Misconfigured as error:
+            if item.key == "close" and error.field == "status":
+                error.field = "closing_status"
+            raise
+
+    def close(self) -> None:
+        """Ends the network connections, unless they are shared with other adapters."""
+        if self._on_close:
+            self._on_close()
