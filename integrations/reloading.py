@@ -209,8 +209,10 @@ class Turn:
         except Superseded:
             return
         except PsaError as error:
+            self.quietly(self.flush)
             self.put_off(error)
         except Exception as error:
+            self.row.refresh_from_db(fields=["counts", "diff"])
             self.stop(kind="bug", text=f"The portal could not go on ({type(error).__name__}).")
             raise
 
@@ -231,9 +233,9 @@ class Turn:
 
     def steps(self) -> Iterator[Step]:
         """Boards and what belongs to them come first: tickets need nothing else."""
-        offered = kinds.KINDS[self.credentials.kind].abilities.labels
+        psa = kinds.KINDS.get(self.credentials.kind)
         for kind in FLAT:
-            if kind in offered:
+            if psa is not None and kind in psa.abilities.labels:
                 yield Step(kind)
             if kind == "board":
                 yield from (Step("board", board) for board in self.row.boards)
@@ -266,7 +268,8 @@ class Turn:
             self.tell(kind=kind)
             for chunk in chunks(psa.choices(kind, step.board, changed_since), CHUNK):
                 self.take(step.board, chunk, seen[kind])
-        kept.is_doubted = is_full and self.drop_missing(step.board, seen, kept)
+        if is_full:
+            kept.is_doubted = self.drop_missing(step.board, seen, kept)
         if step.kind == "board" and not step.board:
             self.follow_boards(is_whole=is_full)
         kept.read_at, kept.since = clock.now(), began_at

@@ -245,7 +245,30 @@ def test_when_most_is_missing_all_at_once_nothing_is_believed_until_it_is_said_t
     first = read(world.credentials)
     assert (first.state, numbers(first, "gone")) == ("partly", {})
     assert "38 of 40" in first.troubles[0]["text"]
+    read(world.credentials, CHANGES)
     assert numbers(read(world.credentials), "gone") == {"company": 38}
+
+
+def test_what_a_list_told_before_it_broke_off_is_written_and_told_alike(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reloading, "PAUSES", ())
+    settings = TicketSettings.objects.get()
+    edit(world.sandbox, "statuses", int(settings.new_status.psa_id), name="Brand-new")
+    world.sandbox.control.fault("drop", path=f"/boards/{settings.board.psa_id}/types")
+    told = read(world.credentials)
+    settings.refresh_from_db()
+    assert (told.state, settings.new_status.name, numbers(told, "renamed")) == (
+        "failed",
+        "Brand-new",
+        {"status": 1},
+    )
+
+
+def test_a_connection_that_was_switched_off_meanwhile_is_not_read(world: World) -> None:
+    Credentials.objects.update(kind="none", secret=None)
+    told = read(world.credentials)
+    assert (told.state, told.error_kind, told.read) == ("failed", "misconfigured", 0)
 
 
 # --- One at a time, whoever is killed ---------------------------------------------------------------------------------
