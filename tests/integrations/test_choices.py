@@ -284,6 +284,22 @@ def test_asking_twice_is_one_reading_and_everything_outdoes_what_changed(world: 
         Reload.objects.create(partner=world.partner, credentials=world.credentials)
 
 
+def test_everything_asked_for_while_changes_are_looked_for_is_everything(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    delete(world.sandbox, "companies", 255)
+    usual = reloading.Turn.settled
+
+    def settled(turn: reloading.Turn, *args: Any) -> None:
+        if turn.row.mode == CHANGES and turn.row.kind == "company":
+            reloading.stored(world.credentials, by=None, mode=FULL)
+        usual(turn, *args)
+
+    monkeypatch.setattr(reloading.Turn, "settled", settled)
+    told = read(world.credentials, CHANGES)
+    assert (told.mode, told.state, numbers(told, "gone")) == (FULL, "done", {"company": 1})
+
+
 class Killed(BaseException):
     """Nobody catches this, as nobody catches kill -9."""
 
