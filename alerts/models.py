@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.db import models
 from django.db.models import Q
+from django.urls import reverse
 
 from integrations.models import Action, Choice, Credentials
 from integrations.models.eventlog import Severity
@@ -127,6 +128,11 @@ class TicketSettings(TenantModel):
 
     def __str__(self) -> str:
         return f"Ticket settings of {self.organization or self.client}"
+
+    def get_absolute_url(self) -> str:
+        if self.client_id:
+            return reverse("client_settings", args=[self.client_id])
+        return reverse("setup_of", args=[self.organization_id])
 
 
 class Condition(TenantModel):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -44,7 +43,7 @@ class Setup:
     in_effect: Mapping[str, Effective[Any]]
     inherited: Mapping[str, Effective[Any]]
     offered: Mapping[str, list[Choice]] = field(default_factory=dict)
-    seen_at: datetime | None = None
+    age: choices.Age | None = None
 
     @property
     def board(self) -> Choice | None:
@@ -65,7 +64,7 @@ def setup_of(level: Level) -> Setup:
             name: inheritance.resolve(name, above, found.rows, default=default_of(name)) for name in FIELDS
         },
         offered=offered_by(connection) if connection else {},
-        seen_at=choices.seen_at(connection) if connection else None,
+        age=choices.age_of(connection, *set(KINDS.values())) if connection else None,
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.db import models
 from django.db.models import Q
+from django.urls import reverse
 
 from integrations.models import Choice, Credentials, Delivery
 from portal import clock
@@ -83,6 +84,9 @@ class CrossReference(TenantModel):
     def __str__(self) -> str:
         return f"{self.service} → {self.product or 'no product'}"
 
+    def get_absolute_url(self) -> str:
+        return reverse("setup")
+
 
 class AgreementLink(TenantModel):
     """Which agreement a client's services are billed on; `service` null stands for all services without their own."""
@@ -107,6 +111,9 @@ class AgreementLink(TenantModel):
 
     def __str__(self) -> str:
         return self.agreement.name
+
+    def get_absolute_url(self) -> str:
+        return reverse("client_agreement", args=[self.client_id])
 
 
 class Usage(TenantModel):

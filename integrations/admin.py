@@ -10,19 +10,20 @@ from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html
 
-from integrations import connections, eventlog, lanes
+from integrations import connections, eventlog, lanes, reloading
 from integrations.models import (
     CatchAllCompany,
     Choice,
+    ChoiceList,
     CompanyLink,
     CompanySuggestion,
     Credentials,
     Delivery,
     Event,
     Lane,
+    Reload,
 )
 from integrations.models.connections import Kind
-from portal import background
 from portal.tenantadmin import TenantInline, TenantLogAdmin
 
 
@@ -75,9 +76,9 @@ class CredentialsAdmin(TenantLogAdmin):
 
     @admin.action(description="Reload Options from PSA", permissions=["operate"])
     def reload_options(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
-        rows = list(queryset.exclude(kind=Kind.NONE).values_list("pk", flat=True))
-        for key in rows:
-            background.enqueue("integrations.jobs.reload_choices", str(key))
+        rows = list(queryset.exclude(kind=Kind.NONE))
+        for row in rows:
+            reloading.ask(row, by=request.user)  # type: ignore[arg-type]
         self.message_user(request, f"The options of {len(rows)} connections are being read.")
 
 
@@ -136,9 +137,32 @@ class LaneAdmin(TenantLogAdmin):
 
 @admin.register(Choice)
 class ChoiceAdmin(TenantLogAdmin):
-    list_display = ("name", "kind", "within", "psa_id", "seen_at", "vanished_at")
+    list_display = ("name", "kind", "within", "psa_id", "changed_at", "vanished_at")
     list_filter = ("kind",)
     search_fields = ("name", "=psa_id")
+
+
+@admin.register(ChoiceList)
+class ChoiceListAdmin(TenantLogAdmin):
+    list_display = ("credentials", "kind", "within", "read_at", "full_at", "is_doubted", "trouble")
+    list_filter = ("kind", "is_doubted")
+    list_select_related = ("credentials__organization", "credentials__client")
+    search_fields = ("=within", "trouble")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        return super().get_queryset(request).defer("credentials__secret")
+
+
+@admin.register(Reload)
+class ReloadAdmin(TenantLogAdmin):
+    list_display = ("asked_at", "credentials", "mode", "state", "read", "calls", "finished_at", "error_text")
+    list_display_links = ("asked_at",)
+    list_filter = ("state", "mode")
+    list_select_related = ("credentials__organization", "credentials__client")
+    search_fields = ("error_text", "asked_by")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        return super().get_queryset(request).defer("diff", "credentials__secret")
 
 
 @admin.register(CompanyLink)

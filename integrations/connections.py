@@ -212,14 +212,17 @@ class OpenConnection:
 
 
 @contextmanager
-def psa_for(row: Credentials) -> Iterator[Psa]:
-    """A connection of its own for a page or a job, closed afterwards. One at a time where calls at once are bounded."""
+def psa_for(row: Credentials, *, on_call: Callable[[Exchange], None] | None = None) -> Iterator[Psa]:
+    """A connection of its own for a page or a job, closed afterwards. One at a time where calls at once are bounded.
+
+    `on_call` hears of each call.
+    """
     budget = budgets.budget_of(row)
     patience = Patience(settings.PSA_DEADLINE)
     with budgets.seat(budget, wait=patience.pause):
         connection = OpenConnection(row, row.lane.facts, Turns(budgets.TURNS_OF_A_PAGE) if budget else None)
         try:
-            with connection.psa() as psa:
+            with connection.psa(on_call=on_call) as psa:
                 yield psa
         finally:
             connection.close()

@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import logging
-
-from integrations import choices, companies, connections, eventlog, suggestions, trouble
+from integrations import companies, connections, eventlog, reloading, suggestions, trouble
 from integrations.models import Credentials, Delivery
 from integrations.models.connections import Kind
-from integrations.psa.errors import PsaError
 from portal import background
-
-logger = logging.getLogger(__name__)
 
 
 def test_connection(credentials_id: str) -> None:
@@ -19,16 +14,15 @@ def test_connection(credentials_id: str) -> None:
         connections.test(row)
 
 
-def reload_choices(credentials_id: str) -> None:
-    row = Credentials.objects.select_related("lane").filter(pk=credentials_id).first()
-    if row is None:
-        return
-    try:
-        choices.reload(row)
-    except PsaError as error:
-        logger.warning("Options could not be reloaded for %s: %s", row.pk, error.text)
-        return
-    suggestions.refresh(row)
+def reload_choices() -> None:
+    """A turn at whichever reading of options is due; new companies are compared with clients at once."""
+    row = reloading.take_turn()
+    if row is not None and row.finished_at is not None:
+        suggestions.refresh(row.credentials)
+
+
+def look_after_reloads() -> None:
+    reloading.look_after()
 
 
 def suggest_companies() -> None:

@@ -98,7 +98,7 @@ def table(request: PageRequest, pk: uuid.UUID) -> HttpResponse:
 
 def frame_of(connection: Credentials, here: str) -> dict[str, Any]:
     """What all pages of one connection's mapping show."""
-    return {"connection": connection, "here": here, "options_seen_at": choices.seen_at(connection)}
+    return {"connection": connection, "here": here, "age": choices.age_of(connection, "company")}
 
 
 def label_of(row: Row) -> str:
@@ -479,7 +479,7 @@ def client_mapping(request: PageRequest, pk: uuid.UUID) -> HttpResponse:
             "search": search,
             "row": row,
             "catch_all": companies.catch_all_of(connection) if row.link is None else None,
-            "options_seen_at": choices.seen_at(connection),
+            "age": choices.age_of(connection, "company"),
         }
     return pages.show(request, "integrations/client_mapping.html", context, partner=client.partner)
 

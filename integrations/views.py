@@ -12,12 +12,20 @@ from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from integrations import choices, connections, effective, eventlog, eventsearch
+from integrations import (
+    choices,
+    connections,
+    effective,
+    eventlog,
+    eventsearch,
+    gonechoices,
+    reloading,
+)
 from integrations.forms import CredentialsForm, EventSearchForm
 from integrations.models import Credentials, Delivery, Event
 from integrations.models.connections import Kind
 from integrations.psa.errors import Misconfigured
-from portal import background, clock, inheritance, pages
+from portal import clock, inheritance, pages
 from portal.encryption import DecryptionFailed
 from portal.models import Client, Organization
 from portal.pages import PageRequest
@@ -25,6 +33,7 @@ from portal.pages import PageRequest
 Level = Organization | Client
 LEVELS: dict[str, type[Organization] | type[Client]] = {"organization": Organization, "client": Client}
 TEST_PATIENCE = timedelta(seconds=90)
+READINGS = 10
 KNOWN_SITES = (
     "na.myconnectwise.net",
     "eu.myconnectwise.net",
@@ -126,8 +135,8 @@ def inherited_by(place: Level) -> Credentials | None:
 def connection_context(row: Credentials) -> dict[str, Any]:
     return {
         **test_context(row),
-        "stock": choices.stock_of(row),
-        "options_seen_at": choices.seen_at(row),
+        **options_context(row),
+        "gone_in_use": len(gonechoices.in_use(row, most=100)),
         "lane": getattr(row, "lane", None),
     }
 
@@ -160,13 +169,51 @@ def test_progress(request: PageRequest, pk: uuid.UUID) -> HttpResponse:
 @require_POST
 @pages.page
 def reload_options(request: PageRequest, pk: uuid.UUID) -> HttpResponse:
+    """Asked for from wherever a picker stands; the page of the connection's options shows how it goes."""
     row = connection_in(request, pk)
     pages.require_manager(request, row.partner)
-    background.enqueue("integrations.jobs.reload_choices", str(row.pk))
-    messages.info(
-        request, "The options are being read from the PSA. Reload this page in a moment to see them."
+    asked = reloading.ask(row, by=request.user)
+    if asked.asked_by == request.user.email:
+        messages.info(request, "The options are being read from the PSA; this page shows how far it is.")
+    else:
+        messages.info(
+            request, "The options are being read from the PSA already; this page shows how far it is."
+        )
+    return redirect("options_of", pk)
+
+
+@require_safe
+@pages.page
+def options_of(request: PageRequest, pk: uuid.UUID) -> HttpResponse:
+    """What we hold of a PSA's options, the last readings with what they changed, and what is in use but gone."""
+    row = connection_in(request, pk)
+    uses = gonechoices.in_use(row)
+    context = {
+        **options_context(row),
+        "uses": uses,
+        "has_more_uses": len(uses) >= gonechoices.MOST,
+        "reloads": [choices.Told.of(one) for one in row.reloads.all()[:READINGS]],
+    }
+    return pages.show(request, "integrations/options_of.html", context, partner=row.partner)
+
+
+@require_safe
+@pages.page
+def reload_progress(request: PageRequest, pk: uuid.UUID) -> HttpResponse:
+    """The part of the page that htmx fetches again while options are read."""
+    row = connection_in(request, pk)
+    answer = pages.show(
+        request, "integrations/reload_progress.html", options_context(row), partner=row.partner
     )
-    return redirect(place_of(row) + "#options")
+    newest = row.reloads.first()
+    if newest is None or newest.state not in reloading.UNDER_WAY:
+        answer["HX-Refresh"] = "true"
+    return answer
+
+
+def options_context(row: Credentials) -> dict[str, Any]:
+    newest = row.reloads.first()
+    return {"row": row, "stock": choices.stock_of(row), "told": choices.Told.of(newest) if newest else None}
 
 
 def connection_in(request: PageRequest, pk: uuid.UUID) -> Credentials:

@@ -11,6 +11,10 @@ from django.db import transaction
 from django_q.tasks import async_task
 
 
-def enqueue(function: str, *ids: str | int) -> None:
-    """Run `function` (dotted path of a job) soon, after the present transaction commits."""
-    transaction.on_commit(partial(async_task, function, *ids))
+def enqueue(function: str, *ids: str | int, timeout: int | None = None) -> None:
+    """Run `function` (dotted path of a job) soon, after the present transaction commits.
+
+    `timeout` is in seconds; without one the worker's usual.
+    """
+    more = {} if timeout is None else {"timeout": timeout}
+    transaction.on_commit(partial(async_task, function, *ids, **more))

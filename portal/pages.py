@@ -222,7 +222,7 @@ MENU = (
         "client_agreement",
         "client_activity",
     ),
-    item("PSA Credentials", "credentials", "credentials_of", group="My Partnership"),
+    item("PSA Credentials", "credentials", "credentials_of", "options_of", group="My Partnership"),
     item(
         "Company Mapping",
         "company_mapping",

@@ -9,6 +9,7 @@ EVERY: dict[str, int] = {
     "alerts.jobs.take_in_parked": 1,
     "alerts.jobs.sweep": 10,
     "billing.jobs.synchronize_due": 60,
+    "integrations.jobs.look_after_reloads": 1,
     "integrations.jobs.look_over": 1,
     "integrations.jobs.release_decided": 1,
     "integrations.jobs.suggest_companies": 60,

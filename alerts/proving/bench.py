@@ -66,6 +66,23 @@ GOALS = {
     "p7_memory_idle": Goal("MiB", "<=", 270),
     "p7_memory_after_load": Goal("MiB", "<=", 270),
     "p7_memory_drift": Goal("%", "<=", 5),
+    "p8_first_sync": Goal("s", "<=", 3.6),
+    "p8_first_sync_calls": Goal("calls", "<=", 55),
+    "p8_first_sync_connections": Goal("connections", "<=", 4),
+    "p8_large": Goal("s", "<=", None),
+    "p8_large_calls": Goal("calls", "<=", None),
+    "p8_large_connections": Goal("connections", "<=", 4),
+    "p8_large_memory": Goal("MiB more", "<=", None),
+    "p8_large_again": Goal("s", "<=", None),
+    "p8_large_again_calls": Goal("calls", "<=", None),
+    "p8_large_again_memory": Goal("MiB more", "<=", None),
+    "p9_unchanged": Goal("s", "<=", 1.3),
+    "p9_unchanged_calls": Goal("calls", "<=", 12),
+    "p9_unchanged_connections": Goal("connections", "<=", 4),
+    "p10_calls_per_page": Goal("calls/500 rows", "<=", 1),
+    "p10_calls": Goal("calls", "<=", None),
+    "p10_first_sync": Goal("s", "<=", None),
+    "p10_unchanged_calls": Goal("calls", "<=", None),
     "p11_flood_p99": Goal("ms", "<=", 1000),
     "p11_flood_ratio": Goal("x quiet p99", "<=", 2),
     "p11_hang_p99": Goal("ms", "<=", 1000),
@@ -98,6 +115,7 @@ class Size:
     quiet_seconds: int = 40
     promise: int = 1200
     memory_events: int = 20_000
+    options: float = 1.0
 
     @classmethod
     def full(cls) -> Size:
@@ -115,6 +133,7 @@ class Size:
             quiet_seconds=2,
             promise=20,
             memory_events=200,
+            options=0.01,
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -68,6 +69,19 @@ def pss_of(pid: int) -> int:
     """KiB, shared pages counted in parts."""
     lines = read(pid, "smaps_rollup").splitlines()
     return next((int(line.split()[1]) for line in lines if line.startswith("Pss:")), 0)
+
+
+def resident(pid: int, *, peak: bool = False) -> float:
+    """MiB that the process has in memory now, or had at most since `forget_peak`."""
+    name = "VmHWM:" if peak else "VmRSS:"
+    lines = read(pid, "status").splitlines()
+    return next((int(line.split()[1]) / 1024 for line in lines if line.startswith(name)), 0.0)
+
+
+def forget_peak(pid: int) -> None:
+    """The most a process had in memory is counted from now on (proc(5), clear_refs)."""
+    with contextlib.suppress(OSError):
+        (PROC / str(pid) / "clear_refs").write_text("5")
 
 
 def machine_busy() -> float:

@@ -42,6 +42,8 @@ from portal.supervisor import Child
 
 HOME = "BENCH_HOME"
 SANDBOXES = ("psa-a", "psa-b")
+AUTOTASK = "psa-autotask"
+"""Another pretend PSA, started only by who measures it."""
 KIB = 1024
 START_SECONDS = 60.0
 CREATE = re.compile(r"POST .*/service/tickets")
@@ -63,7 +65,7 @@ def environment(home: Path, database_url: str, *, is_hasty: bool = False) -> dic
 
     When it is hasty, the waits after a failure are short: then nothing is said about time.
     """
-    ports = free_ports(1 + len(SANDBOXES))
+    ports = free_ports(2 + len(SANDBOXES))
     (home / "bench_settings.py").write_text(
         '"""The portal\'s settings; what processes write lies in the temporary folder."""\n'
         "from pathlib import Path\n\nfrom portal.settings import *  # noqa: F403\n\n"
@@ -95,6 +97,7 @@ def environment(home: Path, database_url: str, *, is_hasty: bool = False) -> dic
         "PSA_ALLOWED_NETWORKS": "127.0.0.0/8",
         "PSA_ALLOWED_PORTS": ",".join(map(str, ports[1:])),
         "CONNECTWISE_CLIENT_ID": "5ca1ab1e-0000-4000-8000-000000000001",
+        "AUTOTASK_TRACKING_IDENTIFIER": "SANDBOXTRACKINGIDENTIFIER01",
     }
 
 
@@ -144,9 +147,9 @@ class PretendPsa:
         except OSError:
             return False
 
-    def reset(self) -> None:
-        """As seeded: no faults, no requests, no tickets of ours."""
-        self.call("POST", "reset", {})
+    def reset(self, **large: int) -> None:
+        """As seeded (with more of what is named): no faults, no requests, no tickets of ours."""
+        self.call("POST", "reset", {"large": large} if large else {})
 
     def fault(self, fault: str, **more: object) -> None:
         self.call("POST", "faults", {"fault": fault, **more})
@@ -166,7 +169,7 @@ class PretendPsa:
 
 @dataclass
 class Stack:
-    """Web, dispatcher, worker and two pretend PSAs; each can be started and stopped by its name."""
+    """Web, dispatcher, worker and pretend PSAs; each can be started and stopped by its name."""
 
     home: Path
     children: dict[str, Child] = field(default_factory=dict)
@@ -180,9 +183,10 @@ class Stack:
         logs.mkdir(exist_ok=True)
         for child in supervisor.children(dispatchers=1, logs=logs):
             self.children[child.name] = child
-        for name, port in zip(SANDBOXES, settings.PSA_ALLOWED_PORTS, strict=True):
+        for name, port in zip((*SANDBOXES, AUTOTASK), settings.PSA_ALLOWED_PORTS, strict=True):
             self.psas[name] = PretendPsa(port)
-            argv = [sys.executable, "-m", "integrations.sandbox", "--port", str(port)]
+            kind = "autotask" if name == AUTOTASK else "connectwise"
+            argv = [sys.executable, "-m", "integrations.sandbox", "--kind", kind, "--port", str(port)]
             self.children[name] = Child(name, argv, self.psa_answers, log=logs / f"{name}.log")
         manage = [sys.executable, str(Path(settings.BASE_DIR) / "manage.py")]
         self.children["supervisor"] = Child(
@@ -219,7 +223,7 @@ class Stack:
             self.children[name].stop(supervisor.STOP_TIME)
 
     def stop_all(self) -> None:
-        order = ["supervisor", "web", "dispatcher", "worker", *SANDBOXES]
+        order = ["supervisor", "web", "dispatcher", "worker", *SANDBOXES, AUTOTASK]
         for name in order:
             with contextlib.suppress(ProcessLookupError):
                 self.stop(name)

@@ -1,9 +1,9 @@
-"""The integrations room's tables: connections, mapping, the event log and its lanes."""
+"""The integrations room's tables: connections, what PSAs offer, mapping, the event log and its lanes."""
 
 from integrations.models.budgets import CallBudget
+from integrations.models.choices import Choice, ChoiceList, Reload
 from integrations.models.connections import (
     CatchAllCompany,
-    Choice,
     CompanyLink,
     CompanySuggestion,
     Credentials,
@@ -16,11 +16,13 @@ __all__ = [
     "CallBudget",
     "CatchAllCompany",
     "Choice",
+    "ChoiceList",
     "CompanyLink",
     "CompanySuggestion",
     "Credentials",
     "Delivery",
     "Event",
     "Lane",
+    "Reload",
     "Status",
 ]

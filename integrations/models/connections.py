@@ -1,9 +1,10 @@
-"""How a partner signs in at a PSA, what that PSA offers, and the lane of each connection."""
+"""How a partner signs in at a PSA, the lane of each connection, and which PSA company a client is."""
 
 from __future__ import annotations
 
 from django.db import models
 from django.db.models import Q
+from django.urls import reverse
 
 from portal import clock
 from portal.encryption import EncryptedJSONField
@@ -110,30 +111,6 @@ class Lane(TenantModel):
         return f"Lane of {self.credentials_id}"
 
 
-class Choice(TenantModel):
-    """One value that a connection's PSA offers for a picker: a board, a status of a board, a product, an agreement."""
-
-    credentials = models.ForeignKey(Credentials, on_delete=models.CASCADE, related_name="choices")
-    kind = models.CharField(max_length=20)
-    within = models.CharField(max_length=50, blank=True)
-    psa_id = models.CharField(max_length=50)
-    name = models.CharField(max_length=300)
-    data = models.JSONField(default=dict)
-    seen_at = models.DateTimeField(default=clock.now)
-    vanished_at = models.DateTimeField(null=True, blank=True)
-
-    class Meta:
-        ordering = ("kind", "name")
-        constraints = (
-            models.UniqueConstraint(
-                fields=["credentials", "kind", "within", "psa_id"], name="one_choice_per_psa_record"
-            ),
-        )
-
-    def __str__(self) -> str:
-        return self.name
-
-
 class Origin(models.TextChoices):
     """Which way a mapping came in."""
 
@@ -169,6 +146,9 @@ class CompanyLink(TenantModel):
 
     def __str__(self) -> str:
         return self.psa_company_name or "skipped"
+
+    def get_absolute_url(self) -> str:
+        return reverse("client_mapping", args=[self.client_id])
 
 
 class CompanySuggestion(TenantModel):

@@ -11,7 +11,8 @@ Headers = tuple[tuple[str, str], ...]
 
 @dataclass(slots=True)
 class Request:
-    """One request. Header names are lower case; `number` counts the requests to the PSA since the start."""
+    """One request. Header names are lower case; `number` counts the requests to the PSA since the start, and
+    `connection` the TCP connections."""
 
     method: str
     target: str
@@ -19,6 +20,7 @@ class Request:
     body: bytes = b""
     peer: str = "127.0.0.1"
     number: int = 0
+    connection: int = 0
 
     @property
     def path(self) -> str:

@@ -51,6 +51,7 @@ class RequestLog:
         self._by_path: Counter[str] = Counter()
         self._by_status: Counter[str] = Counter()
         self._reads = 0
+        self._connections: set[int] = set()
 
     def begin(self, request: Request) -> Entry:
         """Give the request its number and remember it, before anything is done about it."""
@@ -62,6 +63,7 @@ class RequestLog:
             self._entries.append(entry)
             self._by_path[f"{request.method} {_ID.sub('/{id}', path.lower().rstrip('/'))}"] += 1
             self._reads += request.method in READS
+            self._connections.add(request.connection)
         return entry
 
     def finish(self, entry: Entry, *, status: int | None, fault: str | None, committed: bool) -> None:
@@ -84,6 +86,7 @@ class RequestLog:
         with self._guard:
             total = sum(self._by_path.values())
             counted = {"total": total, "reads": self._reads, "writes": total - self._reads}
+            counted["connections"] = len(self._connections)
             return {**counted, "by_path": dict(self._by_path), "by_status": dict(self._by_status)}
 
     def clear(self) -> None:
@@ -92,4 +95,5 @@ class RequestLog:
             self._entries.clear()
             self._by_path.clear()
             self._by_status.clear()
+            self._connections.clear()
             self._reads = 0

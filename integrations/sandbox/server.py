@@ -5,6 +5,7 @@ answer half said, which a pretend PSA must be able to do.
 """
 
 import contextlib
+import itertools
 import socket
 import threading
 import time
@@ -35,6 +36,7 @@ class HttpServer:
         self._listener.settimeout(0.5)
         self._open: set[socket.socket] = set()
         self._guard = threading.Lock()
+        self._numbers = itertools.count(1)
         self._thread = threading.Thread(target=self._accept, name="sandbox-accept", daemon=True)
         self.stopping = threading.Event()
         self.host = host
@@ -66,14 +68,16 @@ class HttpServer:
             except OSError:
                 return
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            serve = threading.Thread(target=self._serve, args=(connection, address[0]), daemon=True)
+            number = next(self._numbers)
+            serve = threading.Thread(target=self._serve, args=(connection, address[0], number), daemon=True)
             serve.start()
 
-    def _serve(self, connection: socket.socket, peer: str) -> None:
+    def _serve(self, connection: socket.socket, peer: str, number: int) -> None:
         with self._guard:
             self._open.add(connection)
         try:
             for request in requests_from(connection, peer):
+                request.connection = number
                 if not self._answer(connection, request) or self.stopping.is_set():
                     return
         except Malformed as error:

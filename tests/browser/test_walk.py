@@ -38,8 +38,8 @@ def test_from_nothing_to_a_tested_connection(
     page.get_by_role("button", name="Test It").click()
     expect(page.get_by_text("Connection Succeeded")).to_be_visible()
     page.get_by_role("button", name="Reload Options from PSA").click()
-    page.reload()
-    expect(page.locator(".stock").get_by_text("Companies")).to_be_visible()
+    expect(page.get_by_role("rowheader", name="Companies")).to_be_visible()
+    expect(page.get_by_text("Read · everything")).to_be_visible()
     keep(page, "walk-2-credentials")
     assert known["private_key"] not in page.content()
     assert Credentials.objects.get().test_passed

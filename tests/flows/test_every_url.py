@@ -21,12 +21,14 @@ from billing.models import AgreementLink, CrossReference, PushItem, PushRun, Ser
 from integrations.models import (
     CatchAllCompany,
     Choice,
+    ChoiceList,
     CompanyLink,
     CompanySuggestion,
     Credentials,
     Delivery,
     Event,
     Lane,
+    Reload,
 )
 from portal import clock
 from portal.models import Account, ApiToken, Client, Membership, Organization, Partner, Role, User
@@ -136,6 +138,9 @@ def scene(db: None, settings: Any) -> Scene:
     )
     lane = add(Lane, credentials=credentials, breaker="unreachable", breaker_text=CANARY)
     choice = add(Choice, credentials=credentials, kind="product", psa_id="1", name=CANARY)
+    add(ChoiceList, credentials=credentials, kind="product", trouble=CANARY)
+    told = {"what": "gone", "kind": "product", "name": CANARY, "before": ""}
+    add(Reload, credentials=credentials, state="partly", error_text=CANARY, diff=[told])
     add(CompanyLink, client=client, credentials=credentials, psa_company_id="250", psa_company_name=CANARY)
     add(CatchAllCompany, credentials=credentials, psa_company_id="250", psa_company_name=CANARY)
     add(

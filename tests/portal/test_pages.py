@@ -168,6 +168,8 @@ PAGES: dict[str, str] = {
     "credentials": "",
     "credentials_of": "organization",
     "test_progress": "connection",
+    "reload_progress": "connection",
+    "options_of": "connection",
     "setup": "",
     "setup_of": "organization",
     "notifications": "",
@@ -209,7 +211,7 @@ POSTED_PAGES = (
     "notification",
     "notification_new",
 )
-NO_WHOLE_PAGES = {"test_progress", "mapping_options", "mapping_export"}
+NO_WHOLE_PAGES = {"test_progress", "reload_progress", "mapping_options", "mapping_export"}
 """Parts that htmx fetches, and downloads."""
 ABOUT_SOMETHING = {name: kind for name, kind in {**PAGES, **MANAGER_PAGES, **BUTTONS}.items() if kind}
 

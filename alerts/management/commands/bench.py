@@ -18,7 +18,15 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 from django.db import connection
 
-from alerts.proving import bench, bench_intake, bench_memory, bench_processes, bench_tickets, stack
+from alerts.proving import (
+    bench,
+    bench_choices,
+    bench_intake,
+    bench_memory,
+    bench_processes,
+    bench_tickets,
+    stack,
+)
 from alerts.proving.bench import Bench, Measurement, Size
 from alerts.proving.stack import SANDBOXES, Stack
 
@@ -29,6 +37,10 @@ MEASUREMENTS = {
     "p4": Measurement(bench_intake.in_batches),
     "p5": Measurement(bench_intake.storm),
     "p6": Measurement(bench_tickets.idle, once=True),
+    "p8": Measurement(bench_choices.first_sync),
+    "p9": Measurement(bench_choices.unchanged),
+    "p8_large": Measurement(bench_choices.large, once=True),
+    "p10": Measurement(bench_choices.autotask, once=True),
     "p13": Measurement(bench_tickets.calls, once=True),
     "p11": Measurement(bench_tickets.isolation, once=True),
     "p12": Measurement(bench_tickets.promise, once=True),

@@ -14,7 +14,8 @@ from integrations.sandbox.connectwise.kinds import BASE
 from integrations.sandbox.connectwise.lists import Page, Wish, thinned
 from integrations.sandbox.connectwise.resources import Collection
 from integrations.sandbox.connectwise.routes import ROUTES, Route, pattern_of
-from integrations.sandbox.connectwise.seed import LARGE, seed, seed_large
+from integrations.sandbox.connectwise.seed import seed
+from integrations.sandbox.connectwise.seedlarge import LARGE, seed_large
 from integrations.sandbox.connectwise.settings import API_MEMBER, Settings, settings_from
 from integrations.sandbox.connectwise.store import Record, Store
 from integrations.sandbox.dialect import ControlError, Section, Verb

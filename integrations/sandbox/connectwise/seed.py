@@ -12,7 +12,6 @@ from integrations.sandbox.connectwise.settings import API_MEMBER
 from integrations.sandbox.connectwise.store import Record, Store
 
 BEGIN = datetime(2026, 1, 5, 8, 0, tzinfo=UTC)
-LARGE = ("companies", "boards", "tickets")
 
 _STATUSES = (
     ("New", False, "NotResponded"),
@@ -22,7 +21,7 @@ _STATUSES = (
     ("Completed", True, "Resolved"),
     ("Closed", True, "NoEscalation"),
 )
-_BOARDS: dict[str, dict[str, tuple[str, ...]]] = {
+BOARDS: dict[str, dict[str, tuple[str, ...]]] = {
     "Service Desk": {"Incident": ("Workstation", "Server", "Network"), "Request": ("New User", "Software")},
     "Backup": {"Backup Failure": ("Server", "Workstation", "Cloud"), "Storage": ("Quota", "Local Device")},
     "Alerts": {"Monitoring": ("Disk", "Offline", "Mail Flow")},
@@ -103,7 +102,7 @@ def seed(store: Store) -> None:
     """Fill an empty store. Nothing of it is in the journal: no client created it."""
     seeder = Seeder(store)
     _members(seeder)
-    for name, types in _BOARDS.items():
+    for name, types in BOARDS.items():
         add_board(seeder, name, types)
     _choices(seeder)
     seed_tables(seeder)
@@ -131,19 +130,7 @@ def add_board(seeder: Seeder, name: str, types: dict[str, tuple[str, ...]]) -> R
     }
     board = seeder.add("boards", name=name, **where, inactiveFlag=False, projectFlag=False)
     for order, (status, closes, escalation) in enumerate(_STATUSES):
-        seeder.add(
-            "statuses",
-            name=status,
-            board=board,
-            sortOrder=order * 10,
-            displayOnBoard=not closes,
-            inactive=False,
-            closedStatus=closes,
-            timeEntryNotAllowed=False,
-            defaultFlag=order == 0,
-            escalationStatus=escalation,
-            customerPortalFlag=False,
-        )
+        add_status(seeder, board, status, order, closes=closes, escalation=escalation)
     seeder.add(
         "teams", name=f"{name} Team", teamLeader=_member(seeder), boardId=board["id"], defaultFlag=True
     )
@@ -151,6 +138,24 @@ def add_board(seeder: Seeder, name: str, types: dict[str, tuple[str, ...]]) -> R
     for position, (kind, subtypes) in enumerate(types.items()):
         add_type(seeder, board, kind, subtypes, items, is_default=position == 0)
     return board
+
+
+def add_status(
+    seeder: Seeder, board: Record, name: str, order: int, *, closes: bool, escalation: str
+) -> Record:
+    return seeder.add(
+        "statuses",
+        name=name,
+        board=board,
+        sortOrder=order * 10,
+        displayOnBoard=not closes,
+        inactive=False,
+        closedStatus=closes,
+        timeEntryNotAllowed=False,
+        defaultFlag=order == 0,
+        escalationStatus=escalation,
+        customerPortalFlag=False,
+    )
 
 
 def add_type(
@@ -216,30 +221,40 @@ def _choices(seeder: Seeder) -> None:
 
 
 def _catalog(seeder: Seeder) -> None:
-    for identifier, description, unit, price, cost in PRODUCTS:
-        seeder.add(
-            "catalog",
-            identifier=identifier,
-            description=description,
-            customerDescription=description,
-            inactiveFlag=False,
-            subcategory={"id": 3, "name": "Backup"},
-            category={"id": 1, "name": "Cloud Services"},
-            type={"id": 5, "name": "Managed Service"},
-            productClass="Agreement",
-            unitOfMeasure={"id": 1 if unit == "Each" else 2, "name": unit},
-            price=price,
-            cost=cost,
-            taxableFlag=False,
-            recurringFlag=True,
-        )
+    for product in PRODUCTS:
+        add_product(seeder, *product)
+
+
+def add_product(
+    seeder: Seeder, identifier: str, description: str, unit: str, price: float, cost: float
+) -> Record:
+    return seeder.add(
+        "catalog",
+        identifier=identifier,
+        description=description,
+        customerDescription=description,
+        inactiveFlag=False,
+        subcategory={"id": 3, "name": "Backup"},
+        category={"id": 1, "name": "Cloud Services"},
+        type={"id": 5, "name": "Managed Service"},
+        productClass="Agreement",
+        unitOfMeasure={"id": 1 if unit == "Each" else 2, "name": unit},
+        price=price,
+        cost=cost,
+        taxableFlag=False,
+        recurringFlag=True,
+    )
 
 
 def _client(seeder: Seeder, client: tuple[str, ...]) -> tuple[Record, Record]:
     identifier, name, number, city, first, last = client
     company = add_company(seeder, identifier, name, city, number)
     mail = f"{first}.{last}@{identifier}.example".lower().replace(" ", "")
-    contact = seeder.add(
+    return company, add_contact(seeder, company, first, last, mail)
+
+
+def add_contact(seeder: Seeder, company: Record, first: str, last: str, mail: str) -> Record:
+    return seeder.add(
         "contacts",
         firstName=first,
         lastName=last,
@@ -252,7 +267,6 @@ def _client(seeder: Seeder, client: tuple[str, ...]) -> tuple[Record, Record]:
             {"id": 2, "type": {"id": 2, "name": "Direct"}, "value": "5550100", "communicationType": "Phone"},
         ],
     )
-    return company, contact
 
 
 def add_company(seeder: Seeder, identifier: str, name: str, city: str, number: str) -> Record:
@@ -391,23 +405,3 @@ def ticket_values(store: Store, company: Record, board_id: int, status_position:
         "closedFlag": status["closedStatus"],
         **closed,
     }
-
-
-def seed_large(store: Store, companies: int = 5000, boards: int = 20, tickets: int = 50_000) -> None:
-    """Fill up to these numbers, for measuring; the ordinary seed comes first."""
-    seeder = Seeder(store)
-    for number in range(len(_BOARDS) + 1, boards + 1):
-        add_board(seeder, f"Board {number:02}", _BOARDS["Backup"])
-    for number in range(len(CLIENTS) + 1, companies + 1):
-        add_company(
-            seeder, f"Client{number:05}", f"Client Number {number:05}", "Springfield", str(30_000 + number)
-        )
-    references = [store.reference("companies", row_id) for row_id in store.table("companies").ids]
-    board_ids = store.table("boards").ids
-    for number in range(len(store.table("tickets").ids), tickets):
-        board_id = board_ids[number % len(board_ids)]
-        company = references[number % len(references)]
-        values = ticket_values(
-            store, company, board_id, number // len(board_ids), f"Backup failed {number:06}"
-        )
-        seeder.add("tickets", **values, externalXRef=f"seed:{number:06}")

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from integrations.sandbox.connectwise.seed import seed_large
+from integrations.sandbox.connectwise.seedlarge import seed_large
 from tests.integrations.sandbox.conftest import REST
 
 
@@ -14,7 +14,8 @@ def linked(reply):
 
 @pytest.fixture
 def many(call, sandbox):
-    seed_large(sandbox.dialect.store, companies=60, boards=4, tickets=1100)
+    sizes = {"companies": 60, "contacts": 0, "boards": 4, "statuses": 0, "products": 0, "agreements": 0}
+    seed_large(sandbox.dialect.store, **sizes, tickets=1100)
     return call
 
 
