@@ -7,7 +7,7 @@ import logging
 from django.conf import settings
 from django.core.mail import send_mail
 
-from integrations import choices, connections, eventlog
+from integrations import choices, doctor, eventlog
 from integrations.models import Credentials, Delivery, Lane, Status
 from integrations.psa.errors import PsaError
 from portal import clock
@@ -19,7 +19,7 @@ logger = logging.getLogger(__name__)
 def test_connection(credentials_id: str) -> None:
     row = Credentials.objects.select_related("lane").filter(pk=credentials_id).first()
     if row is not None:
-        connections.test(row)
+        doctor.examine(row)
 
 
 def reload_choices(credentials_id: str) -> None:

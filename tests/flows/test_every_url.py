@@ -69,6 +69,7 @@ class Scene:
 OBJECTS: dict[str, Callable[[Scene], str]] = {
     "api/v1/events/": lambda scene: str(scene.things[Event].pk),
     "api/v1/deliveries/": lambda scene: str(scene.things[Delivery].pk),
+    "api/v1/connections/": lambda scene: str(scene.things[Credentials].pk),
     "api/v1/clients/": lambda scene: str(scene.things[Client].pk),
     "clients/": lambda scene: str(scene.things[Client].pk),
     "connections/": lambda scene: str(scene.things[Credentials].pk),

@@ -160,6 +160,8 @@ PAGES: dict[str, str] = {
     "credentials": "",
     "credentials_of": "organization",
     "test_progress": "connection",
+    "work_order": "connection",
+    "work_order_text": "connection",
     "setup": "",
     "setup_of": "organization",
     "notifications": "",
@@ -168,6 +170,8 @@ PAGES: dict[str, str] = {
     "event": "event",
     "status": "",
 }
+NO_PAGES = {"test_progress", "work_order_text"}
+"""A part of a page, and a file."""
 MANAGER_PAGES: dict[str, str] = {
     "notification_new": "",
     "notification": "notification",

@@ -8,17 +8,18 @@ from datetime import datetime
 
 from integrations.psa.autotask.adjustments import Adjustments
 from integrations.psa.autotask.catalogue import Catalogue
-from integrations.psa.autotask.checks import Checks
 from integrations.psa.autotask.contracts import LINE, Contracts
 from integrations.psa.autotask.devices import Devices
 from integrations.psa.autotask.limits import Threshold
 from integrations.psa.autotask.metadata import Metadata
 from integrations.psa.autotask.options import Options
+from integrations.psa.autotask.permissions import Doctor
 from integrations.psa.autotask.rest import Rest
 from integrations.psa.autotask.tickets import Tickets
 from integrations.psa.errors import Misconfigured, PsaError
 from integrations.psa.plan import Applied, AppliedItem, Plan, PlanItem
 from integrations.psa.port import Check, ChoiceKind, Feature, LineState, Option, SignIn, TicketState
+from integrations.psa.rights import asked
 from integrations.psa.transport import Transport
 from integrations.psa.wanted import WantedLines, WantedProduct, WantedReport, WantedTicket
 
@@ -56,8 +57,8 @@ class AutotaskPsa:
         self._catalogue = Catalogue(self._rest, self._metadata)
         self._options = Options(self._rest, self._metadata)
 
-    def check(self, features: Collection[Feature]) -> list[Check]:
-        return Checks(self._rest, self._metadata).run(features)
+    def check(self, features: Collection[Feature], observed: Collection[Feature] = ()) -> list[Check]:
+        return Doctor(self._rest, self._metadata).examine(asked(features, observed))
 
     def threshold(self) -> Threshold:
         """How many calls all integrations of this Autotask have made in the running hour. Costs one itself."""

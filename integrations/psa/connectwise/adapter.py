@@ -6,13 +6,14 @@ from collections.abc import Callable, Collection
 from datetime import datetime
 
 from integrations.psa.connectwise.agreements import Agreements, changed, require_taken
-from integrations.psa.connectwise.checks import Checks
 from integrations.psa.connectwise.options import Options
+from integrations.psa.connectwise.permissions import Doctor
 from integrations.psa.connectwise.rest import Rest, Row, text_of
 from integrations.psa.connectwise.tickets import Tickets, created, require_closed
 from integrations.psa.errors import Misconfigured, PsaError
 from integrations.psa.plan import Applied, AppliedItem, Plan, PlanItem
 from integrations.psa.port import Check, ChoiceKind, Feature, LineState, Option, SignIn, TicketState
+from integrations.psa.rights import asked
 from integrations.psa.transport import Transport
 from integrations.psa.wanted import WantedLines, WantedTicket
 
@@ -39,8 +40,8 @@ class ConnectWisePsa:
         self._agreements = Agreements(self._rest)
         self._options = Options(self._rest)
 
-    def check(self, features: Collection[Feature]) -> list[Check]:
-        return Checks(self._rest).run(features)
+    def check(self, features: Collection[Feature], observed: Collection[Feature] = ()) -> list[Check]:
+        return Doctor(self._rest).examine(asked(features, observed))
 
     def companies(self, like: str = "") -> list[Option]:
         return self._options.companies(like)
