@@ -8,9 +8,9 @@ from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 
-from integrations import connections, eventlog, lanes, reloading
+from integrations import doctor, eventlog, lanes, reloading
 from integrations.models import (
     CatchAllCompany,
     Choice,
@@ -50,7 +50,8 @@ class CredentialsAdmin(TenantLogAdmin):
         "updated_at",
         "tested_at",
         "test_passed",
-        "test_report",
+        "also_used",
+        "test_lines",
         "change_it",
     )
     actions = ("test_it", "reload_options")
@@ -64,6 +65,16 @@ class CredentialsAdmin(TenantLogAdmin):
         url = reverse("credentials_of", args=[level, row.client_id or row.organization_id])
         return format_html('<a href="{}">Open in the portal</a>', url)
 
+    @admin.display(description="Test report")
+    def test_lines(self, row: Credentials) -> str:
+        if row.kind == Kind.NONE or not row.test_report:
+            return "–"
+        lines = format_html_join(
+            "", "<li>{}: <strong>{}</strong> {}</li>", doctor.lines_in_short(doctor.report_of(row))
+        )
+        url = reverse("work_order", args=[row.pk])
+        return format_html('<ul>{}</ul><a href="{}">Work order</a>', lines, url)
+
     def has_operate_permission(self, request: HttpRequest) -> bool:
         return bool(request.user.has_perm("integrations.change_credentials"))
 
@@ -71,7 +82,7 @@ class CredentialsAdmin(TenantLogAdmin):
     def test_it(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
         rows = list(queryset.exclude(kind=Kind.NONE))
         for row in rows:
-            connections.ask_for_test(row)
+            doctor.ask(row)
         self.message_user(request, f"{len(rows)} connections are being tested; reload to see the verdicts.")
 
     @admin.action(description="Reload Options from PSA", permissions=["operate"])

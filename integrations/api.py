@@ -1,4 +1,4 @@
-"""`/api/v1/deliveries`: what PSAs were told, and telling it again."""
+"""`/api/v1/deliveries`: what PSAs were told, and telling it again. `/api/v1/connections`: may we do what we should?"""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
+from django.db.models import QuerySet
 from django.http import Http404
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
@@ -14,8 +15,10 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from integrations import eventlog
-from integrations.models import Delivery, Status
+from integrations import doctor, eventlog
+from integrations.models import Credentials, Delivery, Status
+from integrations.models.connections import Kind
+from integrations.psa.port import Check
 from portal import rest
 from portal.rest import Problem, actor_of
 
@@ -146,6 +149,102 @@ class ReprocessMany(APIView):
         if "status" in asked:
             rows = rows.filter(status=asked["status"])
         return Response({"reprocessing": eventlog.reprocess_many(rows)}, status=202)
+
+
+class ConnectionOut(serializers.ModelSerializer[Credentials]):
+    """PSA credentials in use. No secret is ever answered."""
+
+    level = serializers.CharField(help_text="The organization or client they are set at.")
+
+    class Meta:
+        model = Credentials
+        fields: ClassVar[Sequence[str]] = (
+            "id",
+            "kind",
+            "level",
+            "site_url",
+            "tested_at",
+            "test_passed",
+        )
+
+
+class CheckOut(serializers.Serializer[Check]):
+    """One line of the permission doctor's report."""
+
+    name = serializers.CharField()
+    kind = serializers.CharField(help_text="step, right, advice or excess")
+    verdict = serializers.CharField(help_text="passed, failed, probably, not needed or skipped (not tried)")
+    area = serializers.CharField()
+    needs = serializers.ListField(child=serializers.CharField(), help_text="Levels, as the PSA shows them.")
+    features = serializers.ListField(child=serializers.CharField(), help_text="What needs it.")
+    breaks = serializers.ListField(child=serializers.CharField(), help_text="What does not work as it is.")
+    why = serializers.CharField()
+    detail = serializers.CharField()
+    fix = serializers.CharField(help_text="Where to click in the PSA.")
+    excess = serializers.ListField(child=serializers.CharField(), help_text="Granted and not needed.")
+    seconds = serializers.FloatField()
+
+
+class ReportOut(serializers.Serializer[Any]):
+    tested_at = serializers.DateTimeField(allow_null=True)
+    passed = serializers.BooleanField(
+        allow_null=True, help_text="Null: never tested, or changed since; then `lines` are of before."
+    )
+    lines = CheckOut(many=True)
+    work_order = serializers.CharField(help_text="For the PSA's administrator, as Markdown.")
+
+
+def connection_rows(request: Request) -> QuerySet[Credentials]:
+    rows = Credentials.objects.visible_to(actor_of(request)).exclude(kind=Kind.NONE)
+    return rows.select_related("organization", "client", "lane")
+
+
+def report(row: Credentials) -> Response:
+    answer = {
+        "tested_at": row.tested_at,
+        "passed": row.test_passed,
+        "lines": doctor.report_of(row),
+        "work_order": doctor.as_markdown(doctor.work_order(row)),
+    }
+    return Response(ReportOut(answer).data)
+
+
+class Connections(APIView):
+    """List connections."""
+
+    scopes: ClassVar[dict[str, str]] = {"GET": "connections:read"}
+
+    @extend_schema(operation_id="connections_list", responses=ConnectionOut(many=True))
+    def get(self, request: Request) -> Response:
+        """Newest first, in cursor pages."""
+        pages = rest.NewestFirst()
+        rows = connection_rows(request).defer("secret").order_by("-id")
+        page = pages.paginate_queryset(rows, request, view=self)
+        return pages.get_paginated_response(ConnectionOut(page, many=True).data)
+
+
+class ConnectionTest(APIView):
+    """The permission doctor's report on one connection."""
+
+    scopes: ClassVar[dict[str, str]] = {"GET": "connections:read", "POST": "connections:test"}
+
+    @extend_schema(operation_id="connections_test_read", responses=ReportOut)
+    def get(self, request: Request, pk: uuid.UUID) -> Response:
+        """The last one."""
+        return report(self._row(request, pk))
+
+    @extend_schema(operation_id="connections_test", request=None, responses=ReportOut)
+    def post(self, request: Request, pk: uuid.UUID) -> Response:
+        """Test It, now: about twenty reads of the PSA, no write. Within ten seconds the last one is answered."""
+        row = self._row(request, pk)
+        doctor.examine_again(row)
+        return report(row)
+
+    def _row(self, request: Request, pk: uuid.UUID) -> Credentials:
+        row = connection_rows(request).filter(pk=pk).first()
+        if row is None:
+            raise Http404
+        return row
 
 
 def uuid_of(text: str, field: str) -> uuid.UUID:

@@ -6,9 +6,9 @@ Secrets go in and never come out: they are set here, read here to sign in, and s
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from django.conf import settings
@@ -21,13 +21,11 @@ from integrations.psa import kinds, site
 from integrations.psa.addresses import AddressPolicy
 from integrations.psa.autotask.limits import Turns
 from integrations.psa.errors import Misconfigured, PsaError
-from integrations.psa.port import Check, Exchange, Feature, Importance, Psa, SignIn
+from integrations.psa.port import Exchange, Importance, Psa, SignIn
 from integrations.psa.transport import SharedConnection
 from portal import background, clock
 from portal.encryption import DecryptionFailed, fingerprint
 from portal.models import Client, Organization, User
-
-FEATURES: tuple[Feature, ...] = ("tickets", "closing", "billing")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -241,24 +239,3 @@ class Patience:
         self.seconds -= self.step
         time.sleep(self.step)
         return True
-
-
-def ask_for_test(row: Credentials) -> None:
-    """Test It: the worker does it, the page shows progress."""
-    Credentials.objects.filter(pk=row.pk).update(test_asked_at=clock.now())
-    background.enqueue("integrations.jobs.test_connection", str(row.pk))
-
-
-def test(row: Credentials, features: Collection[Feature] = FEATURES) -> list[Check]:
-    """Try the connection and every right it needs, without writing anything; keeps the report."""
-    try:
-        with psa_for(row) as psa:
-            checks = psa.check(features)
-    except PsaError as error:
-        checks = [Check(name="Connection", verdict="failed", detail=error.text, fix=error.advice)]
-    passed = all(check.verdict != "failed" for check in checks)
-    row.tested_at, row.test_passed, row.test_report = clock.now(), passed, [asdict(check) for check in checks]
-    row.save(update_fields=["tested_at", "test_passed", "test_report"])
-    if passed:
-        lanes.resume(row.lane)
-    return checks

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from integrations import companies, connections, eventlog, reloading, suggestions, trouble
+from integrations import companies, doctor, eventlog, reloading, suggestions, trouble
 from integrations.models import Credentials, Delivery
 from integrations.models.connections import Kind
 from portal import background
@@ -11,7 +11,7 @@ from portal import background
 def test_connection(credentials_id: str) -> None:
     row = Credentials.objects.select_related("lane").filter(pk=credentials_id).first()
     if row is not None:
-        connections.test(row)
+        doctor.examine(row)
 
 
 def reload_choices() -> None:

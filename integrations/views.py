@@ -15,6 +15,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from integrations import (
     choices,
     connections,
+    doctor,
     effective,
     eventlog,
     eventsearch,
@@ -25,6 +26,7 @@ from integrations.forms import CredentialsForm, EventSearchForm
 from integrations.models import Credentials, Delivery, Event
 from integrations.models.connections import Kind
 from integrations.psa.errors import Misconfigured
+from integrations.psa.rights import FEATURE_NAMES
 from portal import clock, inheritance, pages
 from portal.encryption import DecryptionFailed
 from portal.models import Client, Organization
@@ -134,7 +136,7 @@ def inherited_by(place: Level) -> Credentials | None:
 
 def connection_context(row: Credentials) -> dict[str, Any]:
     return {
-        **test_context(row),
+        **(test_context(row) if row.kind != Kind.NONE else {}),
         **options_context(row),
         "gone_in_use": len(gonechoices.in_use(row, most=100)),
         "lane": getattr(row, "lane", None),
@@ -146,7 +148,15 @@ def test_context(row: Credentials) -> dict[str, Any]:
     asked, tested = row.test_asked_at, row.tested_at
     is_open = asked is not None and (tested is None or tested < asked)
     is_lost = is_open and asked is not None and clock.now() - asked > TEST_PATIENCE
-    return {"row": row, "is_testing": is_open and not is_lost, "is_test_lost": is_lost}
+    checks = doctor.report_of(row)
+    return {
+        "row": row,
+        "is_testing": is_open and not is_lost,
+        "is_test_lost": is_lost,
+        "checks": checks,
+        "summary": doctor.summary(checks),
+        "extras": [(name, FEATURE_NAMES[name], name in row.also_used) for name in doctor.extras_of(row.kind)],
+    }
 
 
 @require_POST
@@ -154,7 +164,7 @@ def test_context(row: Credentials) -> dict[str, Any]:
 def test_it(request: PageRequest, pk: uuid.UUID) -> HttpResponse:
     row = connection_in(request, pk)
     pages.require_manager(request, row.partner)
-    connections.ask_for_test(row)
+    doctor.ask(row, request.POST.getlist("also"))
     return redirect(place_of(row) + "#test")
 
 
@@ -164,6 +174,26 @@ def test_progress(request: PageRequest, pk: uuid.UUID) -> HttpResponse:
     """The part of the page that htmx fetches again while a test runs."""
     row = connection_in(request, pk)
     return pages.show(request, "integrations/test_report.html", test_context(row), partner=row.partner)
+
+
+@require_safe
+@pages.page
+def work_order(request: PageRequest, pk: uuid.UUID) -> HttpResponse:
+    """What the PSA's administrator has to set, to be printed."""
+    row = connection_in(request, pk)
+    context = {"row": row, "order": doctor.work_order(row)}
+    return pages.show(request, "integrations/work_order.html", context, partner=row.partner)
+
+
+@require_safe
+@pages.page
+def work_order_text(request: PageRequest, pk: uuid.UUID) -> HttpResponse:
+    row = connection_in(request, pk)
+    return HttpResponse(
+        doctor.as_markdown(doctor.work_order(row)),
+        content_type="text/markdown; charset=utf-8",
+        headers={"Content-Disposition": f'attachment; filename="work-order-{row.kind}.md"'},
+    )
 
 
 @require_POST

@@ -19,6 +19,8 @@ SCOPES = (
     "clients:read",
     "clients:write",
     "deliveries:write",
+    "connections:read",
+    "connections:test",
 )
 USED_EVERY = timedelta(minutes=1)
 

@@ -16,7 +16,7 @@ from django.conf import settings
 
 from alerts.models import Notification, TicketSettings
 from billing.models import AgreementLink, CrossReference, Service
-from integrations import choices, companies, connections
+from integrations import choices, companies, connections, doctor
 from integrations.connections import Entered
 from integrations.models import Action, Choice, Credentials
 from portal import clients, clock, tokens
@@ -179,7 +179,7 @@ def connect(organization: Organization, psa_url: str, keys: Mapping[str, str]) -
     )
     current = Credentials.objects.filter(organization=organization).first()
     credentials = connections.save_credentials(organization, entered, by=None, current=current)
-    failed = [check for check in connections.test(credentials) if check.verdict == "failed"]
+    failed = [check for check in doctor.examine(credentials) if check.verdict == "failed"]
     if failed:
         raise RuntimeError(f"Test It says: {failed[0].name}: {failed[0].detail}")
     choices.reload(credentials)

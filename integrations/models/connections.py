@@ -24,7 +24,8 @@ class Credentials(TenantModel):
     """How one organization or one client signs in at one PSA; lower levels without credentials of their own inherit.
 
     `secret` is `{"id": <id of this row>, "secret": <private key>}`: a token copied to another row is refused on read.
-    `version` grows with each change, so that a lane notices.
+    `version` grows with each change, so that a lane notices. `also_used` names features that no mode speaks of, for
+    which Test It looks as well.
     """
 
     organization = models.ForeignKey(
@@ -49,6 +50,7 @@ class Credentials(TenantModel):
     tested_at = models.DateTimeField(null=True, editable=False)
     test_passed = models.BooleanField(null=True, editable=False)
     test_report = models.JSONField(default=list, editable=False)
+    also_used = models.JSONField(default=list, editable=False)
 
     class Meta:
         verbose_name = verbose_name_plural = "PSA credentials"

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from integrations.psa import autotask
 from integrations.psa.addresses import AddressPolicy
+from integrations.psa.autotask import permissions as autotask_role
 from integrations.psa.autotask.contracts import INVOICE_DESCRIPTION_LENGTH as AUTOTASK_INVOICE_LENGTH
 from integrations.psa.autotask.opening import DESCRIPTION_LENGTH as AUTOTASK_DESCRIPTION_LENGTH
 from integrations.psa.autotask.opening import SUMMARY_LENGTH as AUTOTASK_SUMMARY_LENGTH
@@ -14,12 +15,14 @@ from integrations.psa.autotask.options import INCREMENTAL as AUTOTASK_INCREMENTA
 from integrations.psa.autotask.rest import headers_for as autotask_headers_for
 from integrations.psa.autotask.rest import secrets_of as autotask_secrets_of
 from integrations.psa.connectwise import ConnectWisePsa
+from integrations.psa.connectwise import permissions as connectwise_role
 from integrations.psa.connectwise.agreements import INVOICE_DESCRIPTION_LENGTH
 from integrations.psa.connectwise.options import INCREMENTAL as CONNECTWISE_INCREMENTAL
 from integrations.psa.connectwise.rest import headers_for, secrets_of
 from integrations.psa.connectwise.tickets import DESCRIPTION_LENGTH, SUMMARY_LENGTH
 from integrations.psa.errors import Misconfigured
-from integrations.psa.port import Abilities, Exchange, Importance, Psa, SignIn
+from integrations.psa.port import Abilities, Check, Exchange, Importance, Psa, SignIn
+from integrations.psa.rights import Asked, RoleGuide
 from integrations.psa.site import normalise_autotask_site, normalise_site
 from integrations.psa.transport import DEADLINE, SharedConnection, Transport
 
@@ -35,6 +38,8 @@ class Kind:
     secrets: Callable[[SignIn], tuple[str, ...]]
     adapter: Callable[..., Psa]
     normalise_site: Callable[..., str]
+    minimal_role: Callable[[Asked], list[Check]]
+    role_guide: RoleGuide
 
 
 _CONNECTWISE = Abilities(
@@ -107,6 +112,8 @@ KINDS: Mapping[str, Kind] = {
         secrets=secrets_of,
         adapter=ConnectWisePsa,
         normalise_site=normalise_site,
+        minimal_role=connectwise_role.minimal_role,
+        role_guide=connectwise_role.GUIDE,
     ),
     "autotask": Kind(
         name="autotask",
@@ -116,6 +123,8 @@ KINDS: Mapping[str, Kind] = {
         secrets=autotask_secrets_of,
         adapter=autotask.AutotaskPsa,
         normalise_site=normalise_autotask_site,
+        minimal_role=autotask_role.minimal_role,
+        role_guide=autotask_role.GUIDE,
     ),
 }
 ABILITIES: Mapping[str, Abilities] = {name: kind.abilities for name, kind in KINDS.items()}

@@ -15,8 +15,8 @@ from typing import Any, Literal, Protocol
 from integrations.psa.plan import Applied, Plan
 from integrations.psa.wanted import WantedLines, WantedProduct, WantedReport, WantedTicket
 
-Verdict = Literal["passed", "failed", "probably", "skipped"]
-Feature = Literal["tickets", "closing", "billing", "statistics"]
+Verdict = Literal["passed", "failed", "probably", "not needed", "skipped"]
+Feature = Literal["tickets", "closing", "billing", "statistics", "choices", "inbound", "hosted_tab"]
 # How long a call may wait when a PSA counts calls: opens and closes go first, then notes and what a person waits for.
 Importance = Literal["ticket", "note", "report"]
 ChoiceKind = Literal[
@@ -40,13 +40,25 @@ ChoiceKind = Literal[
 
 @dataclass(frozen=True, kw_only=True)
 class Check:
-    """One line of "Test It". `fix` tells the click path in the PSA when the verdict is not `passed`."""
+    """One line of "Test It". `fix` tells the click path in the PSA when the verdict is not `passed`.
+
+    `kind`: a step of the ladder, a right, advice that stops nothing, or rights that nobody needs (excess). `needs` are
+    the levels that `features` need in `area`, as the PSA's page shows them; `breaks` what does not work as it is now;
+    `excess` what is granted and not needed. "skipped" means that it was not tried.
+    """
 
     name: str
     verdict: Verdict
     detail: str = ""
     fix: str = ""
     seconds: float = 0.0
+    kind: Literal["step", "right", "advice", "excess"] = "step"
+    area: str = ""
+    needs: tuple[str, ...] = ()
+    features: tuple[Feature, ...] = ()
+    breaks: tuple[Feature, ...] = ()
+    why: str = ""
+    excess: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,7 +128,8 @@ class Psa(Protocol):
 
     kind: str
 
-    def check(self, features: Collection[Feature]) -> list[Check]: ...
+    def check(self, features: Collection[Feature], observed: Collection[Feature] = ()) -> list[Check]:
+        """The doctor: every right that the features need, probed by reading. `observed` ones need not write."""
 
     def companies(self, like: str = "") -> list[Option]: ...
 

@@ -129,3 +129,23 @@ def test_the_pages_work_without_scripts(
     page.get_by_role("button", name="Test It").click()
     expect(page.get_by_text("Connection Succeeded")).to_be_visible()
     context.close()
+
+
+def test_the_doctor_names_cause_and_fix_and_hands_out_a_work_order(
+    page: Page, live_world: make.World, manager: Any, complaints: list[str]
+):
+    live_world.sandbox.control.role(close_service_tickets="None", table_setup={"allow": "Service / Source"})
+    sign_in(page, manager.email)
+    page.goto(f"/partnership/credentials/organization/{live_world.organization.pk}")
+    page.get_by_label("Tab inside the PSA").check()
+    page.get_by_role("button", name="Test It").click()
+    expect(page.get_by_text("Does not work: Closing tickets, Choices and company mapping.")).to_be_visible()
+    expect(page.get_by_role("listitem").filter(has_text="Close Service Tickets").first).to_contain_text(
+        "Failed"
+    )
+    expect(page.get_by_label("Tab inside the PSA")).to_be_checked()
+    keep(page, "walk-doctor-report")
+    page.get_by_role("link", name="Work order").click()
+    expect(page.get_by_text("open its customize link and allow Service / Priority").first).to_be_visible()
+    keep(page, "walk-doctor-work-order")
+    assert complaints == []

@@ -509,12 +509,13 @@ class ConnectWiseHouse(SandboxHouse):
 
     def lacks(self) -> Sequence[Lack]:
         rows = (
-            ("company_maintenance", ("inquire",), "tickets", "Company Maintenance"),
+            ("company_maintenance", ("inquire",), "choices", "Company Maintenance"),
+            ("contacts", ("inquire",), "choices", "Contacts"),
             ("table_setup", ("inquire",), "tickets", "Table Setup"),
             ("service_tickets", ("add", "edit", "inquire"), "tickets", "Service Tickets"),
-            ("close_service_tickets", ("add", "edit", "inquire"), "closing", "Close Service Tickets"),
+            ("close_service_tickets", ("edit", "inquire"), "closing", "Close Service Tickets"),
             ("agreements", ("add", "edit", "inquire"), "billing", "Agreements"),
-            ("product_catalog", ("inquire",), "billing", "Product Catalog"),
+            ("product_catalog", ("inquire",), "choices", "Product Catalog"),
         )
         return [
             Lack(role={function: {right: level}}, feature=feature, names=names)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from alerts.models import Notification, Ticket, TicketSettings
-from integrations import budgets, choices, companies, connections
+from integrations import budgets, choices, companies, connections, doctor
 from integrations.connections import Entered
 from integrations.models import CallBudget, Credentials, Delivery
 from integrations.sandbox import Sandbox, running_sandbox
@@ -81,7 +81,7 @@ def test_reports_that_have_to_wait_do_not_keep_a_ticket_waiting(
     row.slices, row.used, row.most = {str(int(clock.now().timestamp()) // budgets.SLICE): 25}, 25, 40
     row.save()
     budgets.budget_of(Credentials.objects.get())._batch.left = 0  # type: ignore[union-attr]
-    report = connections.test(Credentials.objects.get())
+    report = doctor.examine(Credentials.objects.get())
     assert "kept for tickets" in " ".join(check.detail for check in report)
     make.api(token).post("/api/v1/events", make.event())
     drain()

@@ -82,6 +82,7 @@ OBJECTS: dict[str, Callable[[Scene], str]] = {
     "api/v1/deliveries/": lambda scene: str(scene.things[Delivery].pk),
     "api/v1/company-links/": lambda scene: str(scene.things[Client].pk),
     "partnership/mapping/": lambda scene: str(scene.things[Credentials].pk),
+    "api/v1/connections/": lambda scene: str(scene.things[Credentials].pk),
     "api/v1/clients/": lambda scene: str(scene.things[Client].pk),
     "clients/": lambda scene: str(scene.things[Client].pk),
     "connections/": lambda scene: str(scene.things[Credentials].pk),

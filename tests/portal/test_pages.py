@@ -170,6 +170,8 @@ PAGES: dict[str, str] = {
     "test_progress": "connection",
     "reload_progress": "connection",
     "options_of": "connection",
+    "work_order": "connection",
+    "work_order_text": "connection",
     "setup": "",
     "setup_of": "organization",
     "notifications": "",
@@ -211,7 +213,7 @@ POSTED_PAGES = (
     "notification",
     "notification_new",
 )
-NO_WHOLE_PAGES = {"test_progress", "reload_progress", "mapping_options", "mapping_export"}
+NO_WHOLE_PAGES = {"test_progress", "work_order_text", "reload_progress", "mapping_options", "mapping_export"}
 """Parts that htmx fetches, and downloads."""
 ABOUT_SOMETHING = {name: kind for name, kind in {**PAGES, **MANAGER_PAGES, **BUTTONS}.items() if kind}
 

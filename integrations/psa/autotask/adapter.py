@@ -7,17 +7,18 @@ from collections.abc import Callable, Collection
 
 from integrations.psa.autotask.adjustments import Adjustments
 from integrations.psa.autotask.catalogue import Catalogue
-from integrations.psa.autotask.checks import Checks
 from integrations.psa.autotask.contracts import LINE, Contracts
 from integrations.psa.autotask.devices import Devices
 from integrations.psa.autotask.limits import Threshold
 from integrations.psa.autotask.metadata import Metadata
 from integrations.psa.autotask.options import Options
+from integrations.psa.autotask.permissions import Doctor
 from integrations.psa.autotask.rest import Rest
 from integrations.psa.autotask.tickets import Tickets
 from integrations.psa.frame import Adapter
 from integrations.psa.plan import AppliedItem, PlanItem
 from integrations.psa.port import Check, Feature, SignIn
+from integrations.psa.rights import asked
 from integrations.psa.transport import Transport
 
 # Which entity a write counts for in the limit of calls at once: children count for themselves (documented).
@@ -54,8 +55,8 @@ class AutotaskPsa(Adapter):
         self.products = Catalogue(self._rest, self._metadata)
         self.options = Options(self._rest, self._metadata)
 
-    def check(self, features: Collection[Feature]) -> list[Check]:
-        return Checks(self._rest, self._metadata).run(features)
+    def check(self, features: Collection[Feature], observed: Collection[Feature] = ()) -> list[Check]:
+        return Doctor(self._rest, self._metadata).examine(asked(features, observed))
 
     def threshold(self) -> Threshold:
         """How many calls all integrations of this Autotask have made in the running hour. Costs one itself."""

@@ -23,6 +23,7 @@ FIELDS: Mapping[str, frozenset[str]] = {
     "Tickets": frozenset({"id", "externalID", "createDate", "ticketNumber"}),
     "TicketNotes": frozenset({"id", "ticketID"}),
     "TicketCategoryFieldDefaults": frozenset({"id", "ticketCategoryID"}),
+    "TicketWebhooks": frozenset({"id"}),
     "Companies": frozenset({"id", "isActive", "companyName", "companyNumber", "lastTrackedModifiedDateTime"}),
     "Contacts": frozenset({"id", "isActive", "companyID", "lastModifiedDate"}),
     "CompanyLocations": frozenset({"id", "companyID"}),

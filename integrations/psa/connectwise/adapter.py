@@ -6,8 +6,8 @@ from collections.abc import Callable, Collection
 
 from integrations.psa.connectwise.agreements import Agreements, changed, require_taken
 from integrations.psa.connectwise.catalogue import Catalogue
-from integrations.psa.connectwise.checks import Checks
 from integrations.psa.connectwise.options import Options
+from integrations.psa.connectwise.permissions import Doctor
 from integrations.psa.connectwise.reports import RECORD as REPORT_ENTRY
 from integrations.psa.connectwise.reports import Reports, require_entry, shown_entry
 from integrations.psa.connectwise.rest import Rest, Row, text_of
@@ -16,6 +16,7 @@ from integrations.psa.errors import AlreadyThere, Unsettled
 from integrations.psa.frame import Adapter
 from integrations.psa.plan import AppliedItem, PlanItem
 from integrations.psa.port import Check, Feature, SignIn
+from integrations.psa.rights import asked
 from integrations.psa.transport import Transport
 
 
@@ -42,8 +43,8 @@ class ConnectWisePsa(Adapter):
         self.products = Catalogue(self._rest)
         self.options = Options(self._rest)
 
-    def check(self, features: Collection[Feature]) -> list[Check]:
-        return Checks(self._rest).run(features)
+    def check(self, features: Collection[Feature], observed: Collection[Feature] = ()) -> list[Check]:
+        return Doctor(self._rest).examine(asked(features, observed))
 
     def apply_item(self, item: PlanItem) -> AppliedItem:
         row = self._written(item)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from integrations.sandbox.connectwise.answers import forbidden
-from integrations.sandbox.connectwise.role import allows
+from integrations.sandbox.connectwise.role import level
 from integrations.sandbox.connectwise.settings import API_MEMBER, Settings
 from integrations.sandbox.connectwise.store import Record, Store
 
@@ -35,9 +35,19 @@ class Desk:
     def now(self) -> str:
         return wire_time(self.clock())
 
-    def require(self, function: str, right: str) -> None:
-        if not self.is_technician and not allows(self.settings.role, function, right):
+    def require(self, function: str, right: str, entry: str = "", record: Record | None = None) -> None:
+        """Refuse what the role does not give. A level of My reaches what the API member owns, and nothing else."""
+        granted = "All" if self.is_technician else level(self.settings.role, function, right, entry)
+        if granted == "None" or (granted == "My" and record is not None and not self.owns(record)):
             raise forbidden()
+
+    def sees_only_its_own(self, function: str, right: str) -> bool:
+        return not self.is_technician and level(self.settings.role, function, right) == "My"
+
+    def owns(self, record: Record) -> bool:
+        """Only tickets have an owner; everything else belongs to nobody in particular, so to no API member."""
+        owner = record.get("owner")
+        return isinstance(owner, dict) and owner.get("identifier") == self.actor
 
     def save_new(self, table: str, record: Record) -> Record:
         """Give the record its `_info`, store it and write it into the journal."""

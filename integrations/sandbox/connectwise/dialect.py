@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from integrations.sandbox.connectwise import doors, role, system
-from integrations.sandbox.connectwise.answers import NOT_ROUTED, Refused, forbidden, too_many
+from integrations.sandbox.connectwise.answers import NOT_ROUTED, Refused, forbidden, not_found, too_many
 from integrations.sandbox.connectwise.desk import Clock, Desk, wall_clock
 from integrations.sandbox.connectwise.kinds import BASE
 from integrations.sandbox.connectwise.lists import Page, Wish, thinned
@@ -25,7 +25,7 @@ _REST = re.compile(r"/([^/]+)/apis/3\.0/(.+)", re.IGNORECASE)
 _COMPANY_INFO = re.compile(r"/login/companyinfo/([^/]+)/?", re.IGNORECASE)
 _GUID = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}", re.IGNORECASE)
 _ACCEPTED = re.compile(r"version\s*=\s*(\d{4}\.\d+)")
-_OWN_PATHS = ("system/info", "system/mysecurity")
+_OWN_PATHS = ("system/info", "system/mysecurity", "system/mymembers")
 
 
 class ConnectWise:
@@ -153,11 +153,15 @@ class ConnectWise:
         if pattern == "system/info":
             return system.info()
         member = next(row for row in self.store.all("members") if row["identifier"] == API_MEMBER)
+        if self.settings.switches.my_security != "on":
+            raise forbidden() if self.settings.switches.my_security == "forbidden" else not_found(pattern, 0)
+        if pattern == "system/mymembers":
+            return system.my_member(member, self.settings.switches)
         return role.my_security(self.settings.role, self.store.reference("members", member["id"]))
 
     def _act(self, route: Route, ids: list[int], request: Request, base: str) -> tuple[int, Any, Headers]:
         desk = self.desk(request=request.number)
-        desk.require(route.resource.function, route.right)
+        desk.require(route.resource.function, route.right, route.resource.entry)
         parent = ids.pop(0) if "*" in route.resource.path else None
         collection = Collection(route.resource, desk, parent)
         if route.action in ("page", "count", "search"):

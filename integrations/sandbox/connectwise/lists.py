@@ -58,6 +58,11 @@ class Listing:
         self._shape = shape
         self._switches = switches
         self._parent = parent
+        self._only: list[Test] = []
+
+    def only(self, test: Test) -> None:
+        """Leave out what the caller's level does not let him see; nothing says that it is missing."""
+        self._only.append(test)
 
     def count(self, wish: Wish) -> int:
         return sum(1 for _ in self._matching(wish))
@@ -67,7 +72,8 @@ class Listing:
         if wish.forward_only:
             return self._page_after(wish, size)
         number = max(wish.number("page", 1), 1)
-        if not self._conditions(wish) and not wish.query.get("orderby") and self._parent is None:
+        is_plain = not self._conditions(wish) and not wish.query.get("orderby") and not self._only
+        if is_plain and self._parent is None:
             ids = self._table.ids
             chosen = [self._table.rows[row_id] for row_id in ids[(number - 1) * size : number * size]]
             return Page(chosen, self._links(wish, number, size, len(ids)))
@@ -100,7 +106,7 @@ class Listing:
                 yield record
 
     def _tests(self, wish: Wish) -> tuple[list[Test], Iterable[int] | None]:
-        tests: list[Test] = []
+        tests: list[Test] = list(self._only)
         ids: Iterable[int] | None = None
         how = self._switches.comparing
         try:

@@ -48,7 +48,10 @@ def _nothing(desk: Desk, record: Record, given: Given) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Resource:
-    """`path` has `*` for ids; `may` is some of read, create, patch, put, delete; `writes_as` the right a POST needs."""
+    """`path` has `*` for ids; `may` is some of read, create, patch, put, delete; `writes_as` the right a POST needs.
+
+    `entry` is the one of the function's customize list that has to be allowed.
+    """
 
     path: str
     table: str
@@ -62,8 +65,10 @@ class Resource:
     after: After = _nothing
     shown: Callable[[Record], Record] | None = None
     can_search: bool = False
+    entry: str = ""
 
 
+_IT, _BOARDS = "General / Management IT", "Service / Service Board"
 _BOARD = "service/boards/*/"
 RESOURCES = (
     Resource(
@@ -97,15 +102,20 @@ RESOURCES = (
         finish=finish_report,
     ),
     Resource(
-        "company/managementitsolutions", "solutions", shapes.SOLUTION, "table_setup", "read create patch"
+        "company/managementitsolutions",
+        "solutions",
+        shapes.SOLUTION,
+        "table_setup",
+        "read create patch",
+        entry=_IT,
     ),
     Resource("system/members", "members", shapes.MEMBER, "member_maintenance"),
-    Resource("service/boards", "boards", shapes.BOARD, "table_setup"),
-    Resource(_BOARD + "statuses", "statuses", shapes.STATUS, "table_setup", "read", "boards"),
-    Resource(_BOARD + "types", "types", shapes.TYPE, "table_setup", "read", "boards"),
-    Resource(_BOARD + "subtypes", "subtypes", shapes.SUBTYPE, "table_setup", "read", "boards"),
-    Resource(_BOARD + "items", "items", shapes.ITEM, "table_setup", "read", "boards"),
-    Resource(_BOARD + "teams", "teams", shapes.TEAM, "table_setup", "read", "boards"),
+    Resource("service/boards", "boards", shapes.BOARD, "table_setup", entry=_BOARDS),
+    Resource(_BOARD + "statuses", "statuses", shapes.STATUS, "table_setup", "read", "boards", entry=_BOARDS),
+    Resource(_BOARD + "types", "types", shapes.TYPE, "table_setup", "read", "boards", entry=_BOARDS),
+    Resource(_BOARD + "subtypes", "subtypes", shapes.SUBTYPE, "table_setup", "read", "boards", entry=_BOARDS),
+    Resource(_BOARD + "items", "items", shapes.ITEM, "table_setup", "read", "boards", entry=_BOARDS),
+    Resource(_BOARD + "teams", "teams", shapes.TEAM, "table_setup", "read", "boards", entry=_BOARDS),
     Resource(
         _BOARD + "typesubtypeitemassociations",
         "associations",
@@ -113,9 +123,10 @@ RESOURCES = (
         "table_setup",
         "read",
         "boards",
+        entry=_BOARDS,
     ),
-    Resource("service/priorities", "priorities", shapes.PRIORITY, "table_setup"),
-    Resource("service/sources", "sources", shapes.SOURCE, "table_setup"),
+    Resource("service/priorities", "priorities", shapes.PRIORITY, "table_setup", entry="Service / Priority"),
+    Resource("service/sources", "sources", shapes.SOURCE, "table_setup", entry="Service / Source"),
     Resource(
         "service/tickets",
         "tickets",
@@ -175,6 +186,7 @@ RESOURCES = (
         "read create patch delete",
         "agreements",
         finish=finish_addition,
+        entry="Additions",
     ),
 )
 
@@ -200,25 +212,27 @@ class Collection:
     def count(self, wish: Wish) -> int:
         return self._listing().count(wish)
 
-    def get(self, row_id: int) -> Record:
+    def get(self, row_id: int, right: str = "inquire") -> Record:
         self._require_parent()
         table = self._desk.store.table(self._resource.table)
         record = table.rows.get(row_id)
         if record is None or (self._parent_id is not None and table.parent_of(record) != self._parent_id):
             raise not_found(self._resource.shape.resource, row_id)
+        self._require(right, record)
         return record
 
     def create(self, body: Any) -> Record:
         self._require_parent()
         given = self._resource.prepare(self._desk, _object(body, self._resource.shape))
         record = self._checked(given, before=None, creating=True)
+        self._require(self._resource.writes_as, record)
         record = {"id": self._desk.store.new_id(self._resource.table), **self._parent_field(), **record}
         saved = self._desk.save_new(self._resource.table, self._resource.finish(self._desk, record, None))
         self._resource.after(self._desk, saved, given)
         return self._desk.store.table(self._resource.table).rows[saved["id"]]
 
     def patch(self, row_id: int, body: Any) -> Record:
-        before = self.get(row_id)
+        before = self.get(row_id, "edit")
         applies = self._desk.settings.switches.nested_patch == "apply"
         changes = changes_in(body, self._resource.shape, nested_applies=applies)
         return self.change(before, changes)
@@ -229,13 +243,13 @@ class Collection:
 
     def put(self, row_id: int, body: Any) -> Record:
         """Replace everything: what the body leaves out falls back to nothing or its default."""
-        before = self.get(row_id)
+        before = self.get(row_id, "edit")
         record = self._checked(_object(body, self._resource.shape), before=None, creating=True)
         record = {"id": row_id, **self._parent_field(), **record, "_info": before["_info"]}
         return self._desk.save(self._resource.table, self._resource.finish(self._desk, record, before))
 
     def delete(self, row_id: int) -> None:
-        self.get(row_id)
+        self.get(row_id, "delete")
         self._desk.store.delete(self._resource.table, row_id)
 
     def shown(self, record: Record) -> Record:
@@ -259,7 +273,19 @@ class Collection:
         self._require_parent()
         store, resource = self._desk.store, self._resource
         table = store.table(resource.table)
-        return Listing(store, table, resource.shape, self._desk.settings.switches, self._parent_id)
+        listing = Listing(store, table, resource.shape, self._desk.settings.switches, self._parent_id)
+        if self._desk.sees_only_its_own(resource.function, "inquire"):
+            listing.only(lambda record: self._desk.owns(self._owned(record)))
+        return listing
+
+    def _require(self, right: str, record: Record) -> None:
+        self._desk.require(self._resource.function, right, self._resource.entry, self._owned(record))
+
+    def _owned(self, record: Record) -> Record:
+        """Whose owner counts: that of the parent, for a note of a ticket."""
+        table = self._resource.parent_table
+        parent = self._desk.store.get(table, self._parent_id) if table and self._parent_id else None
+        return parent or record
 
     def _require_parent(self) -> None:
         table = self._resource.parent_table

@@ -2,6 +2,7 @@
 
 Modules and functions as vendors name them when they tell partners what to grant; which identifiers the real
 `/system/mySecurity` answers is not documented, so ours are the names run together (ConnectWise REST 2026.4).
+Some functions have a customize list too: `allow` names the entries that are allowed, separated by commas, `*` for all.
 """
 
 from collections.abc import Mapping
@@ -10,6 +11,7 @@ from typing import Any
 
 RIGHTS = ("add", "edit", "delete", "inquire")
 LEVELS = ("None", "My", "All")
+EVERYTHING = "*"
 Role = dict[str, dict[str, str]]
 
 
@@ -22,49 +24,70 @@ class Function:
     module: str
     name: str
     deletes: bool = False
+    customize: tuple[str, ...] = ()
 
 
+_TABLES = ("Service / Service Board", "Service / Priority", "Service / Source", "General / Management IT")
 FUNCTIONS = {
     "company_maintenance": Function("Companies", "Company Maintenance", deletes=True),
     "contacts": Function("Companies", "Contacts"),
     "configurations": Function("Companies", "Configurations"),
     "manage_attachments": Function("Companies", "Manage Attachments"),
-    "agreements": Function("Finance", "Agreements", deletes=True),
+    "agreements": Function("Finance", "Agreements", deletes=True, customize=("Additions",)),
     "product_catalog": Function("Procurement", "Product Catalog"),
     "service_tickets": Function("Service Desk", "Service Tickets", deletes=True),
     "close_service_tickets": Function("Service Desk", "Close Service Tickets"),
     "merge_tickets": Function("Service Desk", "Merge Tickets"),
-    "table_setup": Function("System", "Table Setup"),
+    "table_setup": Function("System", "Table Setup", customize=_TABLES),
     "member_maintenance": Function("System", "Member Maintenance"),
     "api_reports": Function("System", "API Reports"),
 }
 
 
 def full() -> Role:
-    return {
-        key: {right: "All" if right != "delete" or function.deletes else "None" for right in RIGHTS}
-        for key, function in FUNCTIONS.items()
-    }
+    return {key: _full(function) for key, function in FUNCTIONS.items()}
+
+
+def _full(function: Function) -> dict[str, str]:
+    levels = {right: "All" if right != "delete" or function.deletes else "None" for right in RIGHTS}
+    return {**levels, "allow": EVERYTHING} if function.customize else levels
 
 
 def changed(role: Role, given: Mapping[str, Any]) -> Role:
-    """The role with other levels: `{"agreements": "None"}` (all rights) or `{"agreements": {"edit": "None"}}`."""
+    """The role with other levels: `{"agreements": "None"}` (all rights) or `{"agreements": {"edit": "None"}}`.
+
+    `{"table_setup": {"allow": "Service / Priority"}}` leaves only that entry of its customize list.
+    """
     result = dict(role)
     for function, levels in given.items():
         if function not in FUNCTIONS:
             raise BadRole(f"there is no {function!r}; there are: {', '.join(FUNCTIONS)}")
         wanted = dict.fromkeys(RIGHTS, levels) if isinstance(levels, str) else levels
         if not isinstance(wanted, Mapping) or not all(
-            right in RIGHTS and level in LEVELS for right, level in wanted.items()
+            _is_level(FUNCTIONS[function], right, level) for right, level in wanted.items()
         ):
             raise BadRole(f"{function}: give each of {', '.join(RIGHTS)} one of {', '.join(LEVELS)}")
         result[function] = {**result[function], **wanted}
     return result
 
 
-def allows(role: Role, function: str, right: str) -> bool:
-    """A level of "My" lets every record through here: the API member owns what it writes."""
-    return role.get(function, {}).get(right, "None") != "None"
+def _is_level(function: Function, right: str, level: Any) -> bool:
+    if right == "allow":
+        return isinstance(level, str) and {*_entries(level)} <= {*function.customize, EVERYTHING}
+    return right in RIGHTS and level in LEVELS
+
+
+def _entries(allow: str) -> list[str]:
+    return [entry.strip() for entry in allow.split(",") if entry.strip()]
+
+
+def level(role: Role, function: str, right: str, entry: str = "") -> str:
+    """None, My or All; None as well when the customize list does not allow the entry."""
+    levels = role.get(function, {})
+    allowed = _entries(levels.get("allow", EVERYTHING))
+    if entry and EVERYTHING not in allowed and entry not in allowed:
+        return "None"
+    return levels.get(right, "None")
 
 
 def my_security(role: Role, member: dict[str, Any]) -> list[dict[str, Any]]:
@@ -77,5 +100,6 @@ def _row(number: int, key: str, levels: dict[str, str], member: dict[str, Any]) 
     granted = {f"{right}Level": levels[right] for right in RIGHTS}
     named = {"moduleFunctionName": function.name, "moduleFunctionIdentifier": function.name.replace(" ", "")}
     module = {"moduleName": function.module, "moduleIdentifier": function.module.replace(" ", "")}
-    flags = {"myAllFlag": True, "reportFlag": False, "restrictFlag": False, "customFlag": False}
+    is_custom = levels.get("allow", EVERYTHING) != EVERYTHING
+    flags = {"myAllFlag": True, "reportFlag": False, "restrictFlag": is_custom, "customFlag": is_custom}
     return {"id": number, **granted, **named, **module, **flags, "sortOrder": number, "member": member}

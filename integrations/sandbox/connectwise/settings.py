@@ -52,6 +52,12 @@ class Switches:
     """The advertised codebase; the one before is not routed any more."""
     page_links: bool = True
     """Whether lists send a Link header at all."""
+    my_security: str = "on"
+    """Whether the API member may look at its own rights and its own row: `on`, `forbidden` (403), `missing` (404)."""
+    member_level: str = "Corporate (Level 1)"
+    """The level of the API member, as `/system/myMembers` tells it."""
+    role_name: str = "PSA Portal"
+    """What the security role of the API member is called."""
 
     @property
     def comparing(self) -> Comparing:
@@ -66,6 +72,7 @@ _CHOICES = {
     "nested_patch": ("apply", "ignore"),
     "note_without_flag": ("reject", "accept"),
     "stale_type": ("reject", "clear"),
+    "my_security": ("on", "forbidden", "missing"),
 }
 
 

@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from integrations.sandbox.connectwise.settings import Settings
+from integrations.sandbox.connectwise.settings import Settings, Switches
+from integrations.sandbox.connectwise.store import Record
 
 VERSION = "v2026.4"
 API_VERSION = "2026.4"
@@ -33,3 +34,10 @@ def info() -> dict[str, Any]:
         "cloudRegion": "NA",
         "maxWorkFlowRecordsAllowed": 1000,
     }
+
+
+def my_member(member: Record, switches: Switches) -> Record:
+    """The caller's own row of `GET /system/myMembers`, with what limits him besides his role."""
+    level = {"id": 1, "name": switches.member_level}
+    role = {"id": 64, "name": switches.role_name}
+    return {**member, "structureLevel": level, "securityRole": role}

@@ -171,7 +171,8 @@ def _closed_or_open(desk: Desk, record: Record, before: Record | None) -> Record
     status = desk.store.get("statuses", record["status"]["id"]) or {}
     closed, was_closed = bool(status.get("closedStatus")), bool(before and before.get("closedFlag"))
     if closed and not was_closed:
-        desk.require("close_service_tickets", "edit")
+        for right in ("inquire", "edit"):
+            desk.require("close_service_tickets", right, record=record)
         return {**record, "closedFlag": True, "closedDate": desk.now(), "closedBy": desk.actor}
     if closed:
         return record

@@ -23,6 +23,9 @@ Shape = dict[str, Any]
 CONNECTWISE = (
     "GET /system/info",
     "GET /system/mySecurity",
+    "GET /system/myMembers",
+    "GET /system/callbacks",
+    "GET /system/connectWiseHostedScreens",
     "GET /company/companies",
     "GET /company/companies/{parentId}/sites",
     "GET /company/companies/{parentId}/managementSummaryReports",
@@ -71,11 +74,13 @@ _ENTITIES = (
     "TicketCategories",
     "TicketCategoryFieldDefaults",
     "ConfigurationItems",
+    "TicketWebhooks",
 )
 AUTOTASK = (
     "GET /V1.0/ZoneInformation",
     "GET /V1.0/Version",
     "GET /V1.0/ThresholdInformation",
+    "GET /V1.0/EntityInformation",
     "POST /V1.0/Tickets",
     "PATCH /V1.0/Tickets",
     "POST /V1.0/Tickets/{parentId}/Notes",

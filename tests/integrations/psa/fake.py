@@ -123,7 +123,7 @@ class FakePsa:
 
     # --- the port
 
-    def check(self, features: Collection[Feature]) -> list[Check]:
+    def check(self, features: Collection[Feature], observed: Collection[Feature] = ()) -> list[Check]:
         self._called("check")
         return self.checks or [Check(name=feature, verdict="passed") for feature in sorted(features)]
 

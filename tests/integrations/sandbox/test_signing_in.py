@@ -102,6 +102,40 @@ def test_closing_needs_a_right_of_its_own(call, sandbox):
     assert not sandbox.control.tickets(id=ticket["id"])[0]["closedFlag"]
 
 
+@pytest.mark.parametrize("told", ["forbidden", "missing"])
+def test_my_security_can_be_switched_off(call, sandbox, told):
+    sandbox.control.switches(my_security=told)
+    assert {call("GET", path).status for path in ("/system/mySecurity", "/system/myMembers")} == {
+        403 if told == "forbidden" else 404
+    }
+
+
+def test_a_level_of_my_reaches_only_what_the_member_owns(call, sandbox):
+    ticket, other = call.open_ticket(), call.open_ticket()
+    member = next(row for row in call("GET", "/system/members").json if row["identifier"] == "psaportal")
+    call.patch(f"/service/tickets/{ticket['id']}", ("replace", "owner", {"id": member["id"]}))
+    sandbox.control.role(service_tickets={"inquire": "My", "edit": "My", "add": "My"})
+    assert [row["id"] for row in call("GET", "/service/tickets").json] == [ticket["id"]]
+    assert call("GET", "/service/tickets/count").json == {"count": 1}
+    assert call("GET", f"/service/tickets/{other['id']}").status == 403
+    assert call("POST", f"/service/tickets/{other['id']}/notes", {"text": "x"}).status == 403
+    assert call.patch(f"/service/tickets/{other['id']}", ("replace", "summary", "x")).status == 403
+    assert call.patch(f"/service/tickets/{ticket['id']}", ("replace", "summary", "x")).status == 200
+    assert call("POST", "/service/tickets", {"summary": "x", "company": {"id": 250}}).status == 403
+    sandbox.control.role(company_maintenance={"inquire": "My"})
+    assert call("GET", "/company/companies").json == []
+
+
+def test_a_customize_list_closes_what_it_does_not_name(call, sandbox):
+    sandbox.control.role(table_setup={"allow": "Service / Priority"}, agreements={"allow": ""})
+    assert call("GET", "/service/priorities").status == 200
+    assert call("GET", "/service/boards").status == call("GET", "/service/boards/2/statuses").status == 403
+    assert call("GET", "/finance/agreements").status == 200
+    assert call("GET", "/finance/agreements/401/additions").status == 403
+    rows = {row["moduleFunctionName"]: row for row in call("GET", "/system/mySecurity").json}
+    assert (rows["Table Setup"]["inquireLevel"], rows["Table Setup"]["customFlag"]) == ("All", True)
+
+
 @pytest.mark.parametrize(
     ("method", "path", "status"),
     [("GET", "/service/nothing", 404), ("PUT", "/service/boards", 405), ("GET", "/service/tickets/99", 404)],

@@ -10,7 +10,7 @@ from integrations.psa.port import Check, SignIn
 from integrations.sandbox import Sandbox
 from tests.integrations.psa.autotask.conftest import Connect
 
-EVERY = ("tickets", "closing", "billing", "statistics")
+EVERY = ("tickets", "closing", "billing", "statistics", "choices")
 
 
 def by_name(checks: list[Check]) -> dict[str, Check]:
@@ -19,15 +19,74 @@ def by_name(checks: list[Check]) -> dict[str, Check]:
 
 def test_a_good_connection_fails_nowhere_and_writes_nothing(psa: AutotaskPsa, sandbox: Sandbox) -> None:
     checks = psa.check(EVERY)
-    assert {check.verdict for check in checks} == {"passed", "probably"}
+    assert {check.verdict for check in checks} == {"passed", "probably", "not needed"}
     assert sandbox.control.journal() == []
     assert psa.transport.writes == 0
 
 
 def test_only_what_is_switched_on_is_probed(psa: AutotaskPsa) -> None:
-    names = " ".join(by_name(psa.check(("tickets",))))
+    names = " ".join(check.name for check in psa.check(("tickets",)) if check.verdict != "not needed")
     assert "Tickets" in names
     assert "Contracts" not in names
+
+
+def test_the_cost_is_known(psa: AutotaskPsa, sandbox: Sandbox) -> None:
+    """Zone, version, threshold, entity information; nine entities; the fields of devices and some of their values."""
+    before = sandbox.log.newest(1)[0].number
+    psa.check(EVERY)
+    calls = sandbox.log.since(before)
+    assert len(calls) == 15
+    assert {call.path.rsplit("/", 1)[-1] for call in calls if call.method != "GET"} == {"query"}
+
+
+def test_where_levels_differ_autotask_speaks_of_this_user_and_writing_is_sure(
+    psa: AutotaskPsa, sandbox: Sandbox
+) -> None:
+    assert by_name(psa.check(EVERY))["Service Desk > Tickets (Tickets)"].verdict == "probably"
+    sandbox.control.role(billing_items="None")
+    check = by_name(psa.check(EVERY))["Service Desk > Tickets (Tickets)"]
+    assert (check.verdict, check.needs) == (
+        "passed",
+        ("View (Query): All", "Add (Create): All", "Edit (Update): All"),
+    )
+
+
+def test_a_restricted_level_is_warned_of(psa: AutotaskPsa, sandbox: Sandbox) -> None:
+    everyone = len(psa.companies())
+    sandbox.control.role(companies={"query": "Restricted"})
+    check = by_name(psa.check(EVERY))["CRM > Organizations (Companies)"]
+    assert check.verdict == "probably"
+    assert "other lines of business" in check.detail
+    assert 0 < len(psa.companies()) < everyone
+
+
+def test_a_module_that_is_switched_off_fails_although_the_level_allows(
+    psa: AutotaskPsa, sandbox: Sandbox
+) -> None:
+    sandbox.control.switches(modules_off="contract_services")
+    check = by_name(psa.check(EVERY))["Contracts (ContractServiceAdjustments)"]
+    assert check.verdict == "failed"
+    assert "switched off" in check.detail
+    assert check.breaks == ("billing",)
+
+
+def test_rights_that_nothing_uses_are_named(psa: AutotaskPsa, sandbox: Sandbox) -> None:
+    sandbox.control.role(billing_items={"update": "None"})
+    checks = by_name(psa.check(("tickets", "choices")))
+    assert checks["Contracts (ContractServices)"].verdict == "not needed"
+    assert "Edit (Update): All" in checks["Contracts (ContractServices)"].excess
+    others = checks["Rights nobody needs"]
+    assert "Product (Create, Update)" in others.excess
+    assert not any("BillingItem" in name for name in others.excess)
+    assert "cannot be edited; copy it" in others.fix
+
+
+def test_calls_from_autotask_are_probed_where_they_are_asked_for(psa: AutotaskPsa, sandbox: Sandbox) -> None:
+    name = "Web Services API (TicketWebhooks)"
+    assert by_name(psa.check(("tickets",)))[name].verdict == "not needed"
+    sandbox.control.role(webhooks={"create": "None"})
+    check = by_name(psa.check(("inbound",)))[name]
+    assert (check.verdict, check.breaks) == ("failed", ("inbound",))
 
 
 @pytest.mark.parametrize(
@@ -72,7 +131,7 @@ def test_hidden_fields_of_ours_fail_with_the_place_to_tick(
 ) -> None:
     sandbox.control.technician("edit", configurationItem=item(sandbox), fields={"userDefinedFields": KEY})
     assert by_name(psa.check(("statistics",)))["Protected data"].verdict == "passed"
-    monkeypatch.setattr("integrations.psa.autotask.checks.NAMES", ("Recovery Key",))
+    monkeypatch.setattr("integrations.psa.autotask.permissions.NAMES", ("Recovery Key",))
     check = by_name(psa.check(("statistics",)))["Protected data"]
     assert check.verdict == "failed"
     assert "Protected Data Permissions" in check.fix
