@@ -7,13 +7,16 @@ from dataclasses import dataclass
 
 from integrations.psa import autotask
 from integrations.psa.addresses import AddressPolicy
+from integrations.psa.autotask.callbacks import DIALECT as AUTOTASK_CALLBACKS
 from integrations.psa.autotask.contracts import INVOICE_DESCRIPTION_LENGTH as AUTOTASK_INVOICE_LENGTH
 from integrations.psa.autotask.opening import DESCRIPTION_LENGTH as AUTOTASK_DESCRIPTION_LENGTH
 from integrations.psa.autotask.opening import SUMMARY_LENGTH as AUTOTASK_SUMMARY_LENGTH
 from integrations.psa.autotask.rest import headers_for as autotask_headers_for
 from integrations.psa.autotask.rest import secrets_of as autotask_secrets_of
+from integrations.psa.callbacks import CallbackDialect
 from integrations.psa.connectwise import ConnectWisePsa
 from integrations.psa.connectwise.agreements import INVOICE_DESCRIPTION_LENGTH
+from integrations.psa.connectwise.callbacks import DIALECT as CONNECTWISE_CALLBACKS
 from integrations.psa.connectwise.rest import headers_for, secrets_of
 from integrations.psa.connectwise.tickets import DESCRIPTION_LENGTH, SUMMARY_LENGTH
 from integrations.psa.errors import Misconfigured
@@ -33,6 +36,7 @@ class Kind:
     secrets: Callable[[SignIn], tuple[str, ...]]
     adapter: Callable[..., Psa]
     normalise_site: Callable[..., str]
+    callbacks: CallbackDialect
 
 
 _CONNECTWISE = Abilities(
@@ -98,6 +102,7 @@ KINDS: Mapping[str, Kind] = {
         secrets=secrets_of,
         adapter=ConnectWisePsa,
         normalise_site=normalise_site,
+        callbacks=CONNECTWISE_CALLBACKS,
     ),
     "autotask": Kind(
         name="autotask",
@@ -107,6 +112,7 @@ KINDS: Mapping[str, Kind] = {
         secrets=autotask_secrets_of,
         adapter=autotask.AutotaskPsa,
         normalise_site=normalise_autotask_site,
+        callbacks=AUTOTASK_CALLBACKS,
     ),
 }
 ABILITIES: Mapping[str, Abilities] = {name: kind.abilities for name, kind in KINDS.items()}

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 
 from integrations.psa.autotask.adjustments import Adjustments
+from integrations.psa.autotask.callbacks import Callbacks
 from integrations.psa.autotask.catalogue import Catalogue
 from integrations.psa.autotask.checks import Checks
 from integrations.psa.autotask.contracts import LINE, Contracts
 from integrations.psa.autotask.devices import Devices
+from integrations.psa.autotask.following import Following
 from integrations.psa.autotask.limits import Threshold
 from integrations.psa.autotask.metadata import Metadata
 from integrations.psa.autotask.options import Options
@@ -20,7 +22,7 @@ from integrations.psa.errors import Misconfigured, PsaError
 from integrations.psa.plan import Applied, AppliedItem, Plan, PlanItem
 from integrations.psa.port import Check, ChoiceKind, Feature, LineState, Option, SignIn, TicketState
 from integrations.psa.transport import Transport
-from integrations.psa.wanted import WantedLines, WantedProduct, WantedReport, WantedTicket
+from integrations.psa.wanted import WantedCallback, WantedLines, WantedProduct, WantedReport, WantedTicket
 
 # Which entity a write counts for in the limit of calls at once: children count for themselves (documented).
 _ENTITIES = (
@@ -55,6 +57,8 @@ class AutotaskPsa:
         self._devices = Devices(self._rest, self._metadata)
         self._catalogue = Catalogue(self._rest, self._metadata)
         self._options = Options(self._rest, self._metadata)
+        self._following = Following(self._rest, self._metadata, pause)
+        self._callbacks = Callbacks(self._rest)
 
     def check(self, features: Collection[Feature]) -> list[Check]:
         return Checks(self._rest, self._metadata).run(features)
@@ -80,6 +84,16 @@ class AutotaskPsa:
 
     def recent_tickets(self, ref_prefix: str, since: datetime) -> list[TicketState]:
         return self._tickets.recent(ref_prefix, since)
+
+    def changed_tickets(self, ref_prefix: str, since: datetime) -> list[TicketState]:
+        return self._following.changed(ref_prefix, since)
+
+    def tickets_by_id(self, ids: Sequence[str]) -> list[TicketState]:
+        return self._following.by_id(ids)
+
+    def plan_callback(self, wanted: WantedCallback) -> Plan:
+        """Holds the steps that can be taken now: plan again until there are none."""
+        return self._callbacks.plan(wanted)
 
     def plan_ticket(self, wanted: WantedTicket) -> Plan:
         """Creating reads nothing but what is kept for hours; closing reads the ticket once."""

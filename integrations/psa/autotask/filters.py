@@ -20,8 +20,20 @@ MOST_AT_ONCE = 200  # an `in` list counts as OR conditions, of which 500 are all
 
 # What may stand in a filter, by entity. Names: the REST document of June 2026.
 FIELDS: Mapping[str, frozenset[str]] = {
-    "Tickets": frozenset({"id", "externalID", "createDate", "ticketNumber"}),
+    "Tickets": frozenset(
+        {
+            "id",
+            "externalID",
+            "createDate",
+            "ticketNumber",
+            "lastActivityDate",
+            "lastTrackedModificationDateTime",
+        }
+    ),
     "TicketNotes": frozenset({"id", "ticketID"}),
+    "TicketWebhooks": frozenset({"id"}),
+    "TicketWebhookFields": frozenset({"id", "webhookID"}),
+    "TicketWebhookExcludedResources": frozenset({"id", "webhookID"}),
     "TicketCategoryFieldDefaults": frozenset({"id", "ticketCategoryID"}),
     "Companies": frozenset({"id", "isActive", "companyName", "companyNumber"}),
     "Contacts": frozenset({"id", "isActive", "companyID"}),

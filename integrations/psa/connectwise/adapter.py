@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 
 from integrations.psa.connectwise.agreements import Agreements, changed, require_taken
+from integrations.psa.connectwise.callbacks import Callbacks
 from integrations.psa.connectwise.checks import Checks
+from integrations.psa.connectwise.following import Following
 from integrations.psa.connectwise.options import Options
 from integrations.psa.connectwise.rest import Rest, Row, text_of
 from integrations.psa.connectwise.tickets import Tickets, created, require_closed
@@ -14,7 +16,7 @@ from integrations.psa.errors import Misconfigured, PsaError
 from integrations.psa.plan import Applied, AppliedItem, Plan, PlanItem
 from integrations.psa.port import Check, ChoiceKind, Feature, LineState, Option, SignIn, TicketState
 from integrations.psa.transport import Transport
-from integrations.psa.wanted import WantedLines, WantedTicket
+from integrations.psa.wanted import WantedCallback, WantedLines, WantedTicket
 
 
 class ConnectWisePsa:
@@ -38,6 +40,8 @@ class ConnectWisePsa:
         self._tickets = Tickets(self._rest, sign_in)
         self._agreements = Agreements(self._rest)
         self._options = Options(self._rest)
+        self._following = Following(self._rest, sign_in)
+        self._callbacks = Callbacks(self._rest)
 
     def check(self, features: Collection[Feature]) -> list[Check]:
         return Checks(self._rest).run(features)
@@ -59,6 +63,15 @@ class ConnectWisePsa:
 
     def recent_tickets(self, ref_prefix: str, since: datetime) -> list[TicketState]:
         return self._tickets.recent(ref_prefix, since)
+
+    def changed_tickets(self, ref_prefix: str, since: datetime) -> list[TicketState]:
+        return self._following.changed(ref_prefix, since)
+
+    def tickets_by_id(self, ids: Sequence[str]) -> list[TicketState]:
+        return self._following.by_id(ids)
+
+    def plan_callback(self, wanted: WantedCallback) -> Plan:
+        return self._callbacks.plan(wanted)
 
     def plan_ticket(self, wanted: WantedTicket) -> Plan:
         """Creating costs no read here; closing reads the ticket once."""
@@ -103,6 +116,8 @@ class ConnectWisePsa:
             raise
 
     def _answer(self, item: PlanItem, row: Row) -> dict[str, object]:
+        if item.record == "callback":
+            return {"id": text_of(row, "id") or item.record_id}
         if item.action == "note":
             return {"note_id": text_of(row, "id")}
         return created(row, self._sign_in) if item.record == "ticket" else changed(row)

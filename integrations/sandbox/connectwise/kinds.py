@@ -45,6 +45,7 @@ KINDS = {
         "addition", "/finance/agreements/{parent}/additions/{id}", (), parent="agreementId", first_id=3001
     ),
     "solutions": Kind("solution", "/company/managementItSolutions/{id}", info="managementItSolution"),
+    "callbacks": Kind("callback", "/system/callbacks/{id}", ()),
     "reports": Kind(
         "managementSummaryReport",
         "/company/companies/{parent}/managementSummaryReports/{id}",

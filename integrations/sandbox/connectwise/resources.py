@@ -11,6 +11,7 @@ from typing import Any
 from integrations.sandbox.connectwise import shapes
 from integrations.sandbox.connectwise.agreements import finish_addition
 from integrations.sandbox.connectwise.answers import Refused, not_found
+from integrations.sandbox.connectwise.callbacks import finish_callback
 from integrations.sandbox.connectwise.companies import finish_company, finish_contact, finish_site
 from integrations.sandbox.connectwise.desk import Desk
 from integrations.sandbox.connectwise.kinds import BASE, KINDS
@@ -98,6 +99,14 @@ RESOURCES = (
     ),
     Resource(
         "company/managementitsolutions", "solutions", shapes.SOLUTION, "table_setup", "read create patch"
+    ),
+    Resource(
+        "system/callbacks",
+        "callbacks",
+        shapes.CALLBACK,
+        "callbacks",
+        "read create patch put delete",
+        finish=finish_callback,
     ),
     Resource("system/members", "members", shapes.MEMBER, "member_maintenance"),
     Resource("service/boards", "boards", shapes.BOARD, "table_setup"),

@@ -37,6 +37,8 @@ FUNCTIONS = {
     "table_setup": Function("System", "Table Setup"),
     "member_maintenance": Function("System", "Member Maintenance"),
     "api_reports": Function("System", "API Reports"),
+    # No vendor's page says which right callbacks need; this one is ours.
+    "callbacks": Function("System", "Callbacks", deletes=True),
 }
 
 
