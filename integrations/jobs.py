@@ -7,10 +7,10 @@ import logging
 from django.conf import settings
 from django.core.mail import send_mail
 
-from integrations import choices, connections, eventlog
+from integrations import choices, connections, eventlog, following, inbound, registration
 from integrations.models import Credentials, Delivery, Lane, Status
 from integrations.psa.errors import PsaError
-from portal import clock
+from portal import background, clock
 from portal.models import Role, User
 
 logger = logging.getLogger(__name__)
@@ -34,6 +34,49 @@ def reload_choices(credentials_id: str) -> None:
 
 def reprocess(*delivery_ids: str) -> None:
     eventlog.reprocess(Delivery.objects.filter(pk__in=delivery_ids))
+
+
+def follow() -> None:
+    """What is due of following tickets, one job a connection, so that one PSA's trouble does not delay another's."""
+    now = clock.now()
+    for key in inbound.unattended(now):
+        background.enqueue("integrations.jobs.take_in", str(key))
+    for credentials in registration.due(now):
+        background.enqueue("integrations.jobs.register_callback", str(credentials.pk))
+    for key in following.due(now):
+        background.enqueue("integrations.jobs.poll_changes", str(key))
+
+
+def take_in(credentials_id: str) -> None:
+    row = Credentials.objects.select_related("lane").filter(pk=credentials_id).first()
+    if row is not None:
+        inbound.take_in(row)
+
+
+def register_callback(credentials_id: str) -> None:
+    row = Credentials.objects.select_related("lane").filter(pk=credentials_id).first()
+    if row is not None:
+        registration.settle(row)
+
+
+def poll_changes(credentials_id: str) -> None:
+    row = Credentials.objects.select_related("lane").filter(pk=credentials_id).first()
+    if row is None:
+        return
+    try:
+        following.poll(row)
+    except PsaError as error:
+        logger.warning("Changed tickets of %s could not be read: %s", row.pk, error.text)
+
+
+def fetch_key(credentials_id: str) -> None:
+    row = Credentials.objects.filter(pk=credentials_id).first()
+    if row is not None:
+        inbound.fetch_key(row)
+
+
+def forget_inbound() -> None:
+    inbound.forget_old()
 
 
 def hold_stranded() -> None:

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from integrations import views
+from integrations import hooks, views
 
 urlpatterns = [
     path("partnership/credentials", views.credentials, name="credentials"),
@@ -10,6 +10,9 @@ urlpatterns = [
     path("connections/<uuid:pk>/test", views.test_it, name="test_it"),
     path("connections/<uuid:pk>/test/progress", views.test_progress, name="test_progress"),
     path("connections/<uuid:pk>/reload", views.reload_options, name="reload_options"),
+    path("connections/<uuid:pk>/following", views.change_following, name="change_following"),
+    path("hooks/<str:token>/", hooks.hook, name="hook"),
+    path("hooks/<str:token>/off/", hooks.hook_off, name="hook_off"),
     path("clients/<uuid:pk>/mapping", views.client_mapping, name="client_mapping"),
     path("events", views.event_log, name="event_log"),
     path("events/parked", views.parked_events, name="parked_events"),

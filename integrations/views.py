@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -13,9 +14,9 @@ from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from integrations import choices, companies, connections, effective, eventlog, eventsearch
+from integrations import choices, companies, connections, effective, eventlog, eventsearch, following
 from integrations.forms import SKIP, CompanyForm, CompanySearchForm, CredentialsForm, EventSearchForm
-from integrations.models import Choice, CompanyLink, Credentials, Delivery, Event
+from integrations.models import Choice, CompanyLink, Credentials, Delivery, Event, Following
 from integrations.models.connections import Kind
 from integrations.psa.errors import Misconfigured
 from portal import background, clock, inheritance, pages
@@ -130,6 +131,8 @@ def connection_context(row: Credentials) -> dict[str, Any]:
         "stock": choices.stock_of(row),
         "options_seen_at": choices.seen_at(row),
         "lane": getattr(row, "lane", None),
+        "following": Following.objects.filter(credentials=row).defer("secret", "signing_keys").first(),
+        "can_renew": row.kind == Kind.AUTOTASK,
     }
 
 
@@ -168,6 +171,32 @@ def reload_options(request: PageRequest, pk: uuid.UUID) -> HttpResponse:
         request, "The options are being read from the PSA. Reload this page in a moment to see them."
     )
     return redirect(place_of(row) + "#options")
+
+
+FOLLOWING_CHANGES: dict[str, tuple[Callable[[Credentials], object], str]] = {
+    "on": (following.switch_on, "Changes made in the PSA are followed from now on."),
+    "off": (
+        following.switch_off,
+        "Changes made in the PSA are not followed any more. The PSA is told not to call us.",
+    ),
+    "check": (following.ask_for_check, "It is being compared with the PSA. Reload this page in a moment."),
+    "renew": (following.renew_key, "A new key is being given to the PSA. Reload this page in a moment."),
+}
+
+
+@require_POST
+@pages.page
+def change_following(request: PageRequest, pk: uuid.UUID) -> HttpResponse:
+    """On, off, compare now, a new key."""
+    row = connection_in(request, pk)
+    pages.require_manager(request, row.partner)
+    asked = request.POST.get("do", "")
+    is_there = asked == "on" or Following.objects.filter(credentials=row).exists()
+    if asked in FOLLOWING_CHANGES and is_there:
+        change, text = FOLLOWING_CHANGES[asked]
+        change(row)
+        messages.success(request, text)
+    return redirect(place_of(row) + "#following")
 
 
 def connection_in(request: PageRequest, pk: uuid.UUID) -> Credentials:

@@ -9,6 +9,8 @@ EVERY: dict[str, int] = {
     "alerts.jobs.take_in_parked": 1,
     "alerts.jobs.sweep": 10,
     "billing.jobs.synchronize_due": 60,
+    "integrations.jobs.follow": 1,
+    "integrations.jobs.forget_inbound": 60,
     "integrations.jobs.hold_stranded": 1,
     "portal.jobs.clean_up": 60,
 }

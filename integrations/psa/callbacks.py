@@ -41,14 +41,15 @@ class CallbackDialect:
 
     `is_signed(signature, body, key)` compares in constant time, over the bytes as they came. `key_url(body, site)` is
     where the PSA says its key lies, "" when that is not a place we would go to; None (no function) where the key is
-    ours. `fetch_key(url, shared)` reads it there, without our keys; it raises `errors.PsaError`.
+    ours. `fetch_key(url, site, shared)` judges the address once more and reads it,
+    without our keys; it raises `errors.PsaError`.
     """
 
     header: str
     is_signed: Callable[[str, bytes, str], bool]
     message: Callable[[bytes, datetime], Message]
     key_url: Callable[[bytes, str], str] | None = None
-    fetch_key: Callable[[str, SharedConnection], str] | None = None
+    fetch_key: Callable[[str, str, SharedConnection], str] | None = None
 
 
 def unnumbered(body: bytes, moment: datetime | None, now: datetime) -> str:

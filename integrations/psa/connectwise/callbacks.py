@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 from integrations.psa.callbacks import CallbackDialect, Malformed, Message, id_in, unnumbered
 from integrations.psa.connectwise.rest import Rest, Row, number, text_of
 from integrations.psa.connectwise.tickets import moment
-from integrations.psa.errors import Rejected, Unreachable
+from integrations.psa.errors import Misconfigured, Rejected, Unreachable
 from integrations.psa.plan import Plan, PlanItem, Request
 from integrations.psa.site import ui_origin
 from integrations.psa.transport import SharedConnection, Transport
@@ -140,11 +140,15 @@ def key_url(body: bytes, site: str) -> str:
     data = _object(body)
     metadata = data.get("Metadata")
     url = metadata.get("key_url") if isinstance(metadata, dict) else None
-    if not isinstance(url, str) or not 0 < len(url) <= MAX_KEY_URL:
-        return ""
-    if not url.isascii() or not url.isprintable() or any(letter in url for letter in " \\#"):
-        return ""
-    return url if origin_of(url) in {origin_of(site), origin_of(ui_origin(site))} else ""
+    return url if isinstance(url, str) and is_of_site(url, site) else ""
+
+
+def is_of_site(url: str, site: str) -> bool:
+    """Whether an address lies at the site: same scheme, host and port, and nothing odd in it."""
+    is_plain = url.isascii() and url.isprintable() and not any(letter in url for letter in " \\#")
+    if not is_plain or not 0 < len(url) <= MAX_KEY_URL:
+        return False
+    return origin_of(url) in {origin_of(site), origin_of(ui_origin(site))}
 
 
 def origin_of(url: str) -> tuple[str, str, int | None] | None:
@@ -158,8 +162,10 @@ def origin_of(url: str) -> tuple[str, str, int | None] | None:
         return None
 
 
-def fetch_key(url: str, shared: SharedConnection) -> str:
+def fetch_key(url: str, site: str, shared: SharedConnection) -> str:
     """One read, no credentials, no redirect. The JSON may itself be a text that holds JSON (seen)."""
+    if not is_of_site(url, site):
+        raise Misconfigured("The key of a callback lies elsewhere than at the site.", field="site_url")
     parts = urlsplit(url)
     transport = Transport(
         f"{parts.scheme}://{parts.netloc}", shared=shared, deadline=KEY_DEADLINE, max_body=MAX_KEY_ANSWER
