@@ -95,7 +95,7 @@ def ask_for_check(credentials: Credentials) -> None:
 def renew_key(credentials: Credentials) -> None:
     """A new key for the PSA's signatures; the old one is accepted until calls that are on their way have come."""
     with transaction.atomic():
-        row = Following.objects.select_for_update().get(credentials=credentials)
+        row: Any = Following.objects.select_for_update().get(credentials=credentials)
         wrapped = unwrapped(row, row.secret)
         row.secret = {**wrapped, "keys": [new_key(), *wrapped["keys"]][:2]}
         row.renew_asked_at, row.renewed_at = clock.now(), None
@@ -106,10 +106,13 @@ def renew_key(credentials: Credentials) -> None:
 
 def new_following(credentials: Credentials) -> Following:
     token = secrets.token_urlsafe(32)
-    row = Following(partner_id=credentials.partner_id, credentials=credentials, token_digest=digest_of(token))
+    row: Any = Following(
+        partner_id=credentials.partner_id, credentials=credentials, token_digest=digest_of(token)
+    )
     row.secret = {"id": str(row.pk), "token": token, "keys": [new_key()]}
     row.save()
-    return row
+    made: Following = row
+    return made
 
 
 def new_key() -> str:

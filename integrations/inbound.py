@@ -143,12 +143,13 @@ def old_key_counts(row: Following) -> bool:
 
 def fetched_keys(row: Following) -> list[dict[str, Any]]:
     """The PSA's own keys that are fresh and come from the site of today."""
-    if not row.signing_keys:
+    wrapped: Any = row.signing_keys
+    if not wrapped:
         return []
     oldest = clock.now() - KEY_KEPT
     return [
         known
-        for known in following.unwrapped(row, row.signing_keys)["keys"]
+        for known in following.unwrapped(row, wrapped)["keys"]
         if known["site"] == row.credentials.site_url and datetime.fromisoformat(known["at"]) > oldest
     ]
 
@@ -166,12 +167,9 @@ def not_signed(row: Following, dialect: CallbackDialect, signature: str, body: b
     if not url:
         return refuse(row, "its key lies elsewhere than at the site of the credentials")
     now = clock.now()
-    known_at = max([datetime.fromisoformat(known["at"]) for known in fetched_keys(row)], default=None)
-    is_asked = row.key_asked_at is not None and row.key_asked_at > now - KEY_ASKED_EVERY
-    if is_asked and row.key_url and (known_at is None or known_at < row.key_asked_at):
-        return LATER
-    if is_asked:
-        return refuse(row, "the signature is wrong")
+    if row.key_asked_at is not None and row.key_asked_at > now - KEY_ASKED_EVERY:
+        is_on_its_way = bool(row.key_url)
+        return LATER if is_on_its_way else refuse(row, "the signature is wrong")
     may_ask = Q(key_asked_at=None) | Q(key_asked_at__lte=now - KEY_ASKED_EVERY)
     if Following.objects.filter(may_ask, pk=row.pk).update(key_asked_at=now, key_url=url):
         background.enqueue("integrations.jobs.fetch_key", str(row.credentials_id))
@@ -210,7 +208,8 @@ def fetch_key(credentials: Credentials) -> bool:
 def keep_key(row: Following, key: str) -> None:
     """One key for each address, the newest three."""
     with transaction.atomic():
-        fresh = Following.objects.select_for_update(of=("self",)).select_related("credentials").get(pk=row.pk)
+        rows = Following.objects.select_for_update(of=("self",)).select_related("credentials")
+        fresh: Any = rows.get(pk=row.pk)
         if fresh.credentials.site_url != row.credentials.site_url:
             return
         known = [one for one in fetched_keys(fresh) if one["url"] != row.key_url]
