@@ -18,7 +18,16 @@ from django.urls import get_resolver
 
 from alerts.models import Condition, EventType, Notification, Ticket
 from billing.models import AgreementLink, CrossReference, PushItem, PushRun, Service, SynchronizeWindow, Usage
-from integrations.models import Choice, CompanyLink, Credentials, Delivery, Event, Lane
+from integrations.models import (
+    Choice,
+    CompanyLink,
+    Credentials,
+    Delivery,
+    Event,
+    Following,
+    InboundMessage,
+    Lane,
+)
 from portal import clock
 from portal.models import Account, ApiToken, Client, Membership, Organization, Partner, Role, User
 from tests import make
@@ -42,6 +51,8 @@ ANYBODY = {
     "admin/login/",
     "admin/logout/",
     "admin/jsi18n/",
+    "hooks/<str:token>/",  # for PSAs, by token and signature: tests/integrations/test_hooks.py
+    "hooks/<str:token>/off/",
     r"accounts/^password/reset/key/(?P<uidb36>[0-9A-Za-z]+)-(?P<key>.+)/$",
 }
 """Routes that show the same to everybody."""
@@ -125,6 +136,15 @@ def scene(db: None, settings: Any) -> Scene:
     )
     lane = add(Lane, credentials=credentials, breaker="unreachable", breaker_text=CANARY)
     choice = add(Choice, credentials=credentials, kind="product", psa_id="1", name=CANARY)
+    add(
+        Following,
+        credentials=credentials,
+        is_enabled=True,
+        token_digest=CANARY,
+        secret={"id": "", "token": CANARY, "keys": [CANARY]},
+        problem=CANARY,
+    )
+    add(InboundMessage, credentials=credentials, source_id=CANARY, record="ticket", record_id="1")
     add(CompanyLink, client=client, credentials=credentials, psa_company_id="250", psa_company_name=CANARY)
     event = add(
         Event,
