@@ -37,6 +37,7 @@ def body_of(request: HttpRequest) -> bytes | None:
 
 def said(status: int) -> HttpResponse:
     answer = HttpResponse(status=status, content_type="text/plain")
+    answer._has_been_logged = True  # Django would log the address, which is secret
     if status == inbound.LATER:
         answer["Retry-After"] = "2"
     return answer

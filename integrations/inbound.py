@@ -29,7 +29,8 @@ logger = logging.getLogger(__name__)
 
 LARGEST = 512 * 1024
 """A ticket's longest texts, with every letter escaped, are about 250 KB."""
-KEPT = timedelta(days=14)
+KEPT = timedelta(days=3)
+"""No PSA tries a call for longer than minutes."""
 KEY_KEPT = timedelta(hours=24)
 KEY_ASKED_EVERY = timedelta(minutes=1)
 MOST_KEYS = 3

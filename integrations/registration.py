@@ -72,6 +72,7 @@ def settle_now(row: Following) -> bool:
     wanted = wanted_callback(row)
     if row.is_enabled:
         require_public_address()
+        intend(row)
     done: list[dict[str, object]] = []
     with connections.psa_for(row.credentials) as psa:
         for _ in range(MOST_ROUNDS):
@@ -90,6 +91,13 @@ def settle_now(row: Following) -> bool:
             raise PsaError("The registration at the PSA does not come to an end.")
     settled(row, plan, done)
     return True
+
+
+def intend(row: Following) -> None:
+    """Before anything is sent: whoever is killed then, or switched off, still has something to take away."""
+    if row.registration == Following.Registration.NONE:
+        row.registration = Following.Registration.ASKED
+        Following.objects.filter(pk=row.pk).update(registration=row.registration)
 
 
 def wanted_callback(row: Following) -> WantedCallback:

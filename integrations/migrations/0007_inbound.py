@@ -24,7 +24,7 @@ class Migration(migrations.Migration):
                 ('signing_keys', portal.encryption.EncryptedJSONField(editable=False, null=True)),
                 ('key_url', models.CharField(blank=True, editable=False, max_length=500)),
                 ('key_asked_at', models.DateTimeField(editable=False, null=True)),
-                ('registration', models.CharField(choices=[('none', 'not registered'), ('registered', 'registered'), ('failed', 'not registered')], default='none', editable=False, max_length=12)),
+                ('registration', models.CharField(choices=[('none', 'not registered'), ('asked', 'being registered'), ('registered', 'registered'), ('failed', 'not registered')], default='none', editable=False, max_length=12)),
                 ('registered_id', models.CharField(blank=True, editable=False, max_length=50)),
                 ('registered_site', models.CharField(blank=True, editable=False, max_length=300)),
                 ('registered_at', models.DateTimeField(editable=False, null=True)),

@@ -16,13 +16,15 @@ class Following(TenantModel):
 
     Found by `token_digest` (SHA-256 of the token in our public address). `secret` is `{"id", "token", "keys"}`, newest
     key first; `signing_keys` is `{"id", "keys": [{"url", "site", "key", "at"}]}`, the PSA's own. Each is wrapped with
-    this row's id: a value copied to another row is refused on read. `registration` is what the PSA knows of us;
-    `check_due_at` is when that is compared next. `changed_until` is how far the poll has read, by the PSA's clock. The
-    three `..._until` are leases: one process at a time takes in, polls, registers.
+    this row's id: a value copied to another row is refused on read. `registration` is what the PSA knows of us (`asked`
+    stands before the first write: it may know); `check_due_at` is when that is compared next. `changed_until` is how
+    far the poll has read, by the PSA's clock. The three `..._until` are leases: one process at a time takes in,
+    polls, registers.
     """
 
     class Registration(models.TextChoices):
         NONE = "none", "not registered"
+        ASKED = "asked", "being registered"
         REGISTERED = "registered", "registered"
         FAILED = "failed", "not registered"
 

@@ -12,7 +12,7 @@ import pytest
 
 from alerts.following import FollowedTickets
 from alerts.models import Condition, Notification, Ticket, TicketSettings
-from integrations import choices, companies, connections, following, inbound, jobs
+from integrations import choices, companies, connections, following, inbound, jobs, registration
 from integrations.connections import Entered
 from integrations.models import Credentials, Delivery, Following, InboundMessage
 from integrations.sandbox import Sandbox, running_sandbox
@@ -183,6 +183,25 @@ def test_a_registration_whose_answer_was_lost_is_found_and_not_made_again(place:
     following.switch_on(place.credentials)
     assert place.row.registration == "failed"
     jobs.register_callback(str(place.credentials.pk))
+    assert (len(place.registered()), place.row.registration) == (1, "registered")
+
+
+def test_a_registration_that_was_killed_half_way_is_finished_or_taken_away(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(*args: Any) -> None:
+        raise KeyboardInterrupt
+
+    for is_wanted in (False, True):
+        with monkeypatch.context() as patch:
+            patch.setattr(registration, "settled", killed)
+            with pytest.raises(KeyboardInterrupt):
+                following.switch_on(place.credentials)
+        assert len(place.registered()) == 1
+        if not is_wanted:
+            following.switch_off(place.credentials)
+            assert (place.registered(), place.row.registration) == ([], "none")
+    jobs.follow()
     assert (len(place.registered()), place.row.registration) == (1, "registered")
 
 

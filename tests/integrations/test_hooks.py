@@ -145,6 +145,17 @@ def test_another_token_is_nobody_whatever_the_signature(row: Following, sandbox:
     assert Following.objects.get().refused == 0
 
 
+def test_the_secret_address_is_in_no_log(
+    row: Following, sandbox: Sandbox, caplog: pytest.LogCaptureFixture
+) -> None:
+    knows_the_key(row)
+    Following.objects.update(key_asked_at=clock.now())
+    assert send(row, callback(sandbox), "wrong") == 401
+    assert send(row, b" " * (inbound.LARGEST + 1)) == 413
+    assert "refused" in caplog.text
+    assert address(row) not in caplog.text
+
+
 def test_what_is_switched_off_is_nobody(row: Following, sandbox: Sandbox) -> None:
     knows_the_key(row)
     following.switch_off(row.credentials)
