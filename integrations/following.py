@@ -37,6 +37,7 @@ UNSEEN_FOR = timedelta(hours=6)
 LOOKED_AT_ONCE = 200
 """As many ids as both PSAs take in one call."""
 BELIEVABLY_GONE = 5
+ASKED_ONE_BY_ONE = 50
 LEASE = timedelta(minutes=3)
 
 
@@ -163,7 +164,8 @@ def look_again(
     """How these tickets are now, and which are gone: one call, and one for each that was not among the answers.
 
     An API user whose rights were cut sees fewer tickets, without being told. So when many are missing at once, and the
-    PSA did not say that they were deleted, nothing is concluded: raises `Unsettled`.
+    PSA did not say that they were deleted, nothing is concluded: raises `Unsettled`. After fifty the rest is left to the
+    next look.
     """
     states = psa.tickets_by_id(ids)
     missing = sorted(set(ids) - {state.id for state in states})
@@ -174,7 +176,7 @@ def look_again(
             advice="Perhaps the API user may not see them any more: check its role. If they were deleted, all is well.",
         )
     gone = []
-    for key in missing:
+    for key in missing[:ASKED_ONE_BY_ONE]:
         try:
             states.append(psa.ticket(key))
         except NotFound:

@@ -34,7 +34,7 @@ KEPT = timedelta(days=3)
 KEY_KEPT = timedelta(hours=24)
 KEY_ASKED_EVERY = timedelta(minutes=1)
 MOST_KEYS = 3
-AT_ONCE = 100
+AT_ONCE = following.ASKED_ONE_BY_ONE
 WOKEN_FOR = timedelta(seconds=30)
 
 ACCEPTED, REFUSED, NOBODY, TOO_LARGE, LATER = 200, 401, 404, 413, 429
