@@ -164,8 +164,8 @@ def look_again(
     """How these tickets are now, and which are gone: one call, and one for each that was not among the answers.
 
     An API user whose rights were cut sees fewer tickets, without being told. So when many are missing at once, and the
-    PSA did not say that they were deleted, nothing is concluded: raises `Unsettled`. After fifty the rest is left to the
-    next look.
+    PSA did not say that they were deleted, nothing is concluded: raises `Unsettled`. After fifty the rest is left to
+    the next look.
     """
     states = psa.tickets_by_id(ids)
     missing = sorted(set(ids) - {state.id for state in states})
