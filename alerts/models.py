@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, Q
 from django.urls import reverse
 
 from integrations.models import Action, Choice, Credentials
@@ -177,6 +177,10 @@ class Ticket(TenantModel):
     `sent_at` is set with the intent to create and taken back only by an answer that says "no": while it is set and
     `psa_id` is empty, the ticket may exist and must be searched for. `misses` counts such searches that found nothing.
     Once the `psa_id` is known it is the moment of the last intent to close.
+
+    From `seen_at` on: how it was when the PSA last showed it, and `news`, what somebody there did to it. They are facts
+    and not states of ours: a ticket that a technician closed is open here until an attempt has read it again. Boards,
+    companies and other tickets are the PSA's ids; `board_id` and `company_id` are those it had at first.
     """
 
     class State(models.TextChoices):
@@ -199,6 +203,21 @@ class Ticket(TenantModel):
     misses = models.PositiveSmallIntegerField(default=0)
     opened_at = models.DateTimeField(null=True)
     closed_at = models.DateTimeField(null=True)
+    seen_at = models.DateTimeField(null=True)
+    changed_at = models.DateTimeField(null=True)
+    changed_by = models.CharField(max_length=100, blank=True)
+    psa_status_id = models.CharField(max_length=50, blank=True)
+    psa_status = models.CharField(max_length=100, blank=True)
+    psa_closed_at = models.DateTimeField(null=True)
+    board_id = models.CharField(max_length=50, blank=True)
+    moved_to = models.CharField(max_length=50, blank=True)
+    merged_into = models.CharField(max_length=50, blank=True)
+    child_of = models.CharField(max_length=50, blank=True)
+    company_id = models.CharField(max_length=50, blank=True)
+    moved_to_company = models.CharField(max_length=50, blank=True)
+    gone_at = models.DateTimeField(null=True)
+    news = models.CharField(max_length=300, blank=True)
+    news_at = models.DateTimeField(null=True)
 
     class Meta:
         ordering = ("-created_at",)
@@ -209,6 +228,17 @@ class Ticket(TenantModel):
             models.UniqueConstraint(fields=["condition", "generation"], name="one_ticket_per_generation"),
             models.UniqueConstraint(
                 fields=["credentials", "psa_id"], condition=~Q(psa_id=""), name="one_row_per_psa_ticket"
+            ),
+            models.CheckConstraint(
+                condition=Q(gone_at=None) | Q(closed_at__isnull=False), name="gone_ticket_is_not_open"
+            ),
+            models.CheckConstraint(condition=Q(seen_at=None) | ~Q(psa_id=""), name="seen_ticket_has_an_id"),
+            models.CheckConstraint(
+                condition=Q(merged_into="") | ~Q(merged_into=F("psa_id")),
+                name="ticket_is_not_merged_into_itself",
+            ),
+            models.CheckConstraint(
+                condition=Q(moved_to="") | ~Q(moved_to=F("board_id")), name="moved_ticket_left_its_board"
             ),
         )
 

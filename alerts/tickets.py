@@ -182,7 +182,9 @@ class TicketTask:
     def succeeded(self, item: AppliedItem, plan: Plan) -> Outcome:
         number = str(item.answer.get("number") or self.ticket.number or item.record_id)
         if self.step == "close":
-            return outcomes.done(f"Ticket {number} is closed.", plan=plan, is_closed=True, number=number)
+            merged = next((finding.text for finding in plan.findings if finding.code == "merged"), "")
+            text = merged or f"Ticket {number} is closed."
+            return outcomes.done(text, plan=plan, is_closed=True, number=number)
         url = str(item.answer.get("url", ""))
         text = f"Ticket {number} is open."
         return outcomes.done(text, plan=plan, is_closed=False, psa_id=item.record_id, number=number, url=url)

@@ -20,6 +20,8 @@ from integrations.models import (
     Credentials,
     Delivery,
     Event,
+    Following,
+    InboundMessage,
     Lane,
     Reload,
 )
@@ -144,6 +146,37 @@ class LaneAdmin(TenantLogAdmin):
         for lane in rows:
             lanes.resume(lane)
         self.message_user(request, f"{len(rows)} lanes are open again.")
+
+
+@admin.register(Following)
+class FollowingAdmin(TenantLogAdmin):
+    """Who follows the tickets of which PSA, and calls that were refused. Secrets are not even read here."""
+
+    list_display = (
+        "credentials",
+        "is_enabled",
+        "registration",
+        "callback_at",
+        "refused",
+        "polled_at",
+        "found_by_callback",
+        "found_by_poll",
+    )
+    list_filter = ("is_enabled", "registration")
+    list_select_related = ("credentials__organization", "credentials__client")
+    search_fields = ("credentials__site_url", "credentials__login_company", "problem")
+    exclude = ("secret", "signing_keys", "token_digest")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        return super().get_queryset(request).defer("secret", "signing_keys", "credentials__secret")
+
+
+@admin.register(InboundMessage)
+class InboundMessageAdmin(TenantLogAdmin):
+    list_display = ("received_at", "record", "record_id", "action", "status", "outcome")
+    list_filter = ("status", "action")
+    search_fields = ("=record_id", "outcome")
+    ordering = ("-pk",)
 
 
 @admin.register(Choice)

@@ -2,10 +2,25 @@
 
 from __future__ import annotations
 
-from integrations import companies, doctor, eventlog, reloading, suggestions, trouble
+import logging
+
+from integrations import (
+    companies,
+    doctor,
+    eventlog,
+    following,
+    inbound,
+    registration,
+    reloading,
+    suggestions,
+    trouble,
+)
 from integrations.models import Credentials, Delivery
 from integrations.models.connections import Kind
-from portal import background
+from integrations.psa.errors import PsaError
+from portal import background, clock
+
+logger = logging.getLogger(__name__)
 
 
 def test_connection(credentials_id: str) -> None:
@@ -37,6 +52,49 @@ def release_decided() -> None:
 
 def reprocess(*delivery_ids: str) -> None:
     eventlog.reprocess(Delivery.objects.filter(pk__in=delivery_ids))
+
+
+def follow() -> None:
+    """What is due of following tickets, one job a connection, so that one PSA's trouble does not delay another's."""
+    now = clock.now()
+    for key in inbound.unattended(now):
+        background.enqueue("integrations.jobs.take_in", str(key))
+    for credentials in registration.due(now):
+        background.enqueue("integrations.jobs.register_callback", str(credentials.pk))
+    for key in following.due(now):
+        background.enqueue("integrations.jobs.poll_changes", str(key))
+
+
+def take_in(credentials_id: str) -> None:
+    row = Credentials.objects.select_related("lane").filter(pk=credentials_id).first()
+    if row is not None:
+        inbound.take_in(row)
+
+
+def register_callback(credentials_id: str) -> None:
+    row = Credentials.objects.select_related("lane").filter(pk=credentials_id).first()
+    if row is not None:
+        registration.settle(row)
+
+
+def poll_changes(credentials_id: str) -> None:
+    row = Credentials.objects.select_related("lane").filter(pk=credentials_id).first()
+    if row is None:
+        return
+    try:
+        following.poll(row)
+    except PsaError as error:
+        logger.warning("Changed tickets of %s could not be read: %s", row.pk, error.text)
+
+
+def fetch_key(credentials_id: str) -> None:
+    row = Credentials.objects.filter(pk=credentials_id).first()
+    if row is not None:
+        inbound.fetch_key(row)
+
+
+def forget_inbound() -> None:
+    inbound.forget_old()
 
 
 def look_over() -> None:

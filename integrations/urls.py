@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from integrations import mappingviews, views
+from integrations import hooks, mappingviews, views
 
 urlpatterns = [
     path("partnership/credentials", views.credentials, name="credentials"),
@@ -29,6 +29,9 @@ urlpatterns = [
     path("partnership/mapping/<uuid:pk>/catch-all", mappingviews.catch_all, name="mapping_catch_all"),
     path("partnership/mapping/<uuid:pk>/file", mappingviews.sheet, name="mapping_file"),
     path("partnership/mapping/<uuid:pk>/export", mappingviews.export, name="mapping_export"),
+    path("connections/<uuid:pk>/following", views.change_following, name="change_following"),
+    path("hooks/<str:token>/", hooks.hook, name="hook"),
+    path("hooks/<str:token>/off/", hooks.hook_off, name="hook_off"),
     path("events", views.event_log, name="event_log"),
     path("events/parked", views.parked_events, name="parked_events"),
     path("events/reprocess", views.reprocess_selected, name="reprocess_selected"),

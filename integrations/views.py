@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -19,11 +20,12 @@ from integrations import (
     effective,
     eventlog,
     eventsearch,
+    following,
     gonechoices,
     reloading,
 )
 from integrations.forms import CredentialsForm, EventSearchForm
-from integrations.models import Credentials, Delivery, Event
+from integrations.models import Credentials, Delivery, Event, Following
 from integrations.models.connections import Kind
 from integrations.psa.errors import Misconfigured
 from integrations.psa.rights import FEATURE_NAMES
@@ -140,6 +142,8 @@ def connection_context(row: Credentials) -> dict[str, Any]:
         **options_context(row),
         "gone_in_use": len(gonechoices.in_use(row, most=100)),
         "lane": getattr(row, "lane", None),
+        "following": Following.objects.filter(credentials=row).defer("secret", "signing_keys").first(),
+        "can_renew": row.kind == Kind.AUTOTASK,
     }
 
 
@@ -244,6 +248,32 @@ def reload_progress(request: PageRequest, pk: uuid.UUID) -> HttpResponse:
 def options_context(row: Credentials) -> dict[str, Any]:
     newest = row.reloads.first()
     return {"row": row, "stock": choices.stock_of(row), "told": choices.Told.of(newest) if newest else None}
+
+
+FOLLOWING_CHANGES: dict[str, tuple[Callable[[Credentials], object], str]] = {
+    "on": (following.switch_on, "Changes made in the PSA are followed from now on."),
+    "off": (
+        following.switch_off,
+        "Changes made in the PSA are not followed any more. The PSA is told not to call us.",
+    ),
+    "check": (following.ask_for_check, "It is being compared with the PSA. Reload this page in a moment."),
+    "renew": (following.renew_key, "A new key is being given to the PSA. Reload this page in a moment."),
+}
+
+
+@require_POST
+@pages.page
+def change_following(request: PageRequest, pk: uuid.UUID) -> HttpResponse:
+    """On, off, compare now, a new key."""
+    row = connection_in(request, pk)
+    pages.require_manager(request, row.partner)
+    asked = request.POST.get("do", "")
+    is_there = asked == "on" or Following.objects.filter(credentials=row).exists()
+    if asked in FOLLOWING_CHANGES and is_there:
+        change, text = FOLLOWING_CHANGES[asked]
+        change(row)
+        messages.success(request, text)
+    return redirect(place_of(row) + "#following")
 
 
 def connection_in(request: PageRequest, pk: uuid.UUID) -> Credentials:

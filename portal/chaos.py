@@ -42,7 +42,14 @@ SWEEPER = (
     "before-adopt",
     "swept",
 )
-POINTS = (*WEB, *DISPATCHER, *SWEEPER)
+FOLLOWER = (
+    "before-inbound-commit",
+    "inbound-taken",
+    "inbound-read",
+    "before-register",
+    "registered",
+)
+POINTS = (*WEB, *DISPATCHER, *SWEEPER, *FOLLOWER)
 ANY = "any"
 IN_FLIGHT = 0.02
 

@@ -9,6 +9,8 @@ EVERY: dict[str, int] = {
     "alerts.jobs.take_in_parked": 1,
     "alerts.jobs.sweep": 10,
     "billing.jobs.synchronize_due": 60,
+    "integrations.jobs.follow": 1,
+    "integrations.jobs.forget_inbound": 60,
     "integrations.jobs.look_after_reloads": 1,
     "integrations.jobs.look_over": 1,
     "integrations.jobs.release_decided": 1,

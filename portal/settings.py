@@ -341,6 +341,9 @@ BREAKER_PROBES = tuple(
 )
 SYNCHRONIZE_WINDOW = env.float("SYNCHRONIZE_WINDOW", default=12 * 3600.0)
 USAGE_FRESH_DAYS = env.int("USAGE_FRESH_DAYS", default=7)
+# Tickets that people change in the PSA: how often (seconds) to look for what its own calls did not tell.
+FOLLOW_EVERY = env.float("FOLLOW_EVERY", default=300.0)
+TICKET_FOLLOWER = "alerts.following.FollowedTickets"
 DELIVERY_HANDLERS = {"ticket": "alerts.tickets.Tickets", "synchronize": "billing.push.Pushes"}
 
 # --- E-mail and logs --------------------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from django.conf import settings
 from rest_framework.test import APIClient
 
 from alerts.catalogue import EVENT_TYPES
-from alerts.models import EventType, Notification, TicketSettings
+from alerts.models import Condition, EventType, Notification, TicketSettings
 from billing.catalogue import SERVICES
 from billing.models import AgreementLink, CrossReference, Service
 from integrations import choices, companies, connections
@@ -143,6 +143,17 @@ def event(**fields: Any) -> dict[str, Any]:
         "summary": "Backup of SRV-01 failed",
         **fields,
     }
+
+
+def condition(world: World, **fields: Any) -> Condition:
+    """Something that fails at Bakery Ott."""
+    values = {
+        "key": f"backup:{next(_numbers)}",
+        "state": "failing",
+        "wants_ticket": True,
+        "since": clock.now(),
+    }
+    return Condition.objects.create(partner=world.partner, client=world.client, **{**values, **fields})
 
 
 def drain(*, seconds: float = 10) -> None:

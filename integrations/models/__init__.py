@@ -10,6 +10,7 @@ from integrations.models.connections import (
     Lane,
 )
 from integrations.models.eventlog import Action, Delivery, Event, Status
+from integrations.models.inbound import Following, InboundMessage
 
 __all__ = [
     "Action",
@@ -22,6 +23,8 @@ __all__ = [
     "Credentials",
     "Delivery",
     "Event",
+    "Following",
+    "InboundMessage",
     "Lane",
     "Reload",
     "Status",

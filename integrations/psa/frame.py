@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 from typing import Protocol
 
@@ -12,7 +12,7 @@ from integrations.psa.plan import Applied, AppliedItem, Plan, PlanItem
 from integrations.psa.port import Check, ChoiceKind, Feature, LineState, Option, TicketState
 from integrations.psa.ticketdesk import TicketDesk
 from integrations.psa.transport import Transport
-from integrations.psa.wanted import WantedLines, WantedProduct, WantedReport, WantedTicket
+from integrations.psa.wanted import WantedCallback, WantedLines, WantedProduct, WantedReport, WantedTicket
 
 
 class Pickers(Protocol):
@@ -35,6 +35,16 @@ class Products(Protocol):
     def plan(self, wanted: WantedProduct) -> Plan: ...
 
 
+class Followed(Protocol):
+    def changed(self, ref_prefix: str, since: datetime) -> list[TicketState]: ...
+
+    def by_id(self, ids: Sequence[str]) -> list[TicketState]: ...
+
+
+class Calling(Protocol):
+    def plan(self, wanted: WantedCallback) -> Plan: ...
+
+
 class Adapter(ABC):
     """For one thread; what threads share is the transport's `SharedConnection`."""
 
@@ -44,6 +54,8 @@ class Adapter(ABC):
     reports: Reporting
     products: Products
     options: Pickers
+    following: Followed
+    callbacks: Calling
 
     def __init__(self, transport: Transport, on_close: Callable[[], None] | None) -> None:
         self.transport = transport
@@ -75,6 +87,16 @@ class Adapter(ABC):
 
     def recent_tickets(self, ref_prefix: str, since: datetime) -> list[TicketState]:
         return self.tickets.recent(ref_prefix, since)
+
+    def changed_tickets(self, ref_prefix: str, since: datetime) -> list[TicketState]:
+        return self.following.changed(ref_prefix, since)
+
+    def tickets_by_id(self, ids: Sequence[str]) -> list[TicketState]:
+        return self.following.by_id(ids)
+
+    def plan_callback(self, wanted: WantedCallback) -> Plan:
+        """Holds the steps that can be taken now: plan again until there are none."""
+        return self.callbacks.plan(wanted)
 
     def plan_ticket(self, wanted: WantedTicket) -> Plan:
         """Creating costs no read but of what is kept for hours; closing reads the ticket once."""

@@ -8,15 +8,18 @@ from dataclasses import dataclass
 from integrations.psa import autotask
 from integrations.psa.addresses import AddressPolicy
 from integrations.psa.autotask import permissions as autotask_role
+from integrations.psa.autotask.callbacks import DIALECT as AUTOTASK_CALLBACKS
 from integrations.psa.autotask.contracts import INVOICE_DESCRIPTION_LENGTH as AUTOTASK_INVOICE_LENGTH
 from integrations.psa.autotask.opening import DESCRIPTION_LENGTH as AUTOTASK_DESCRIPTION_LENGTH
 from integrations.psa.autotask.opening import SUMMARY_LENGTH as AUTOTASK_SUMMARY_LENGTH
 from integrations.psa.autotask.options import INCREMENTAL as AUTOTASK_INCREMENTAL
 from integrations.psa.autotask.rest import headers_for as autotask_headers_for
 from integrations.psa.autotask.rest import secrets_of as autotask_secrets_of
+from integrations.psa.callbacks import CallbackDialect
 from integrations.psa.connectwise import ConnectWisePsa
 from integrations.psa.connectwise import permissions as connectwise_role
 from integrations.psa.connectwise.agreements import INVOICE_DESCRIPTION_LENGTH
+from integrations.psa.connectwise.callbacks import DIALECT as CONNECTWISE_CALLBACKS
 from integrations.psa.connectwise.options import INCREMENTAL as CONNECTWISE_INCREMENTAL
 from integrations.psa.connectwise.rest import headers_for, secrets_of
 from integrations.psa.connectwise.tickets import DESCRIPTION_LENGTH, SUMMARY_LENGTH
@@ -40,6 +43,7 @@ class Kind:
     normalise_site: Callable[..., str]
     minimal_role: Callable[[Asked], list[Check]]
     role_guide: RoleGuide
+    callbacks: CallbackDialect
 
 
 _CONNECTWISE = Abilities(
@@ -114,6 +118,7 @@ KINDS: Mapping[str, Kind] = {
         normalise_site=normalise_site,
         minimal_role=connectwise_role.minimal_role,
         role_guide=connectwise_role.GUIDE,
+        callbacks=CONNECTWISE_CALLBACKS,
     ),
     "autotask": Kind(
         name="autotask",
@@ -125,6 +130,7 @@ KINDS: Mapping[str, Kind] = {
         normalise_site=normalise_autotask_site,
         minimal_role=autotask_role.minimal_role,
         role_guide=autotask_role.GUIDE,
+        callbacks=AUTOTASK_CALLBACKS,
     ),
 }
 ABILITIES: Mapping[str, Abilities] = {name: kind.abilities for name, kind in KINDS.items()}

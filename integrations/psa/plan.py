@@ -26,7 +26,7 @@ class PlanItem:
     """One intended write: which record, which fields, before and after (JSON values only), and why."""
 
     key: str
-    action: Literal["create", "update", "note"]
+    action: Literal["create", "update", "note", "delete"]
     record: str
     record_id: str | None
     before: Mapping[str, Any]

@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Any, Literal, Protocol
 
 from integrations.psa.plan import Applied, Plan
-from integrations.psa.wanted import WantedLines, WantedProduct, WantedReport, WantedTicket
+from integrations.psa.wanted import WantedCallback, WantedLines, WantedProduct, WantedReport, WantedTicket
 
 Verdict = Literal["passed", "failed", "probably", "not needed", "skipped"]
 Feature = Literal["tickets", "closing", "billing", "statistics", "choices", "inbound", "hosted_tab"]
@@ -79,7 +79,10 @@ class Option:
 
 @dataclass(frozen=True, kw_only=True)
 class TicketState:
-    """A ticket as the PSA shows it now. `entered_at` is aware (UTC)."""
+    """A ticket as the PSA shows it now. Times are aware (UTC).
+
+    `parent_id` and `changed_at` (by the PSA's clock) are told by `changed_tickets` and `tickets_by_id` only.
+    """
 
     id: str
     number: str
@@ -93,6 +96,8 @@ class TicketState:
     updated_by: str = ""
     entered_at: datetime | None = None
     merged_into: str | None = None
+    parent_id: str | None = None
+    changed_at: datetime | None = None
 
     def as_json(self) -> dict[str, Any]:
         """What plans and answers tell of it."""
@@ -155,7 +160,17 @@ class Psa(Protocol):
     def recent_tickets(self, ref_prefix: str, since: datetime) -> list[TicketState]:
         """All tickets entered since then whose key starts with the prefix, oldest first (for the sweep)."""
 
+    def changed_tickets(self, ref_prefix: str, since: datetime) -> list[TicketState]:
+        """All tickets changed since then (by the PSA's clock) whose key starts with the prefix. Deleted ones are not
+        among them."""
+
+    def tickets_by_id(self, ids: Sequence[str]) -> list[TicketState]:
+        """Those of these tickets that are there, for many ids in few calls."""
+
     def plan_ticket(self, wanted: WantedTicket) -> Plan: ...
+
+    def plan_callback(self, wanted: WantedCallback) -> Plan:
+        """The next writes on the way to being told of changed tickets; empty when the PSA does tell us."""
 
     def plan_lines(self, wanted: WantedLines) -> Plan: ...
 

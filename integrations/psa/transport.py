@@ -192,7 +192,7 @@ class Transport:
     ) -> Answer:
         """One write, sent at most once. The answer must carry `identified_by` unless that is empty."""
         self.writes += 1
-        data = json.dumps(body).encode()
+        data = None if body is None else json.dumps(body).encode()
         request = self._prepared(method, path, data, None, headers)
         call = self._call(time.monotonic() + self._deadline, self.before_write)
         return self._logged(request, call, shape, identified_by, is_write=True)

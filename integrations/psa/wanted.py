@@ -97,6 +97,21 @@ class WantedReport:
 
 
 @dataclass(frozen=True, kw_only=True)
+class WantedCallback:
+    """Whether, and where, a PSA should tell us of changed tickets.
+
+    `name` (at most 50 characters) tells our registrations from those of others, `url` ends with a slash. `secret` (at
+    most 64 characters) is for PSAs that sign with a key of ours; `renew` sends it although one is registered.
+    """
+
+    name: str
+    state: Literal["present", "absent"]
+    url: str
+    secret: str = field(default="", repr=False)
+    renew: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
 class WantedProduct:
     """A product (Autotask: a service) that should exist in the PSA's catalogue. Prices are the PSA administrator's.
 

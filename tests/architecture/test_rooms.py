@@ -18,6 +18,7 @@ VAGUE = {"services", "utils", "util", "helpers", "helper", "misc", "common", "ma
 DOORS = {
     "api_urls",
     "urls",
+    "hooks",
     "admin",
     "api",
     "mappingapi",

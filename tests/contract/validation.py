@@ -140,7 +140,7 @@ class Document:
     # --- The answer
 
     def _answer_problems(self, shape: Shape, status: int, answer: bytes, *, is_part: bool) -> Problems:
-        if status == 401 and not answer:
+        if status in (204, 401) and not answer:
             return
         try:
             data = json.loads(answer)

@@ -27,6 +27,8 @@ from integrations.models import (
     Credentials,
     Delivery,
     Event,
+    Following,
+    InboundMessage,
     Lane,
     Reload,
 )
@@ -53,6 +55,8 @@ ANYBODY = {
     "admin/login/",
     "admin/logout/",
     "admin/jsi18n/",
+    "hooks/<str:token>/",  # for PSAs, by token and signature: tests/integrations/test_hooks.py
+    "hooks/<str:token>/off/",
     r"accounts/^password/reset/key/(?P<uidb36>[0-9A-Za-z]+)-(?P<key>.+)/$",
 }
 """Routes that show the same to everybody."""
@@ -142,6 +146,15 @@ def scene(db: None, settings: Any) -> Scene:
     add(ChoiceList, credentials=credentials, kind="product", trouble=CANARY)
     told = {"what": "gone", "kind": "product", "name": CANARY, "before": ""}
     add(Reload, credentials=credentials, state="partly", error_text=CANARY, diff=[told])
+    add(
+        Following,
+        credentials=credentials,
+        is_enabled=True,
+        token_digest=CANARY,
+        secret={"id": "", "token": CANARY, "keys": [CANARY]},
+        problem=CANARY,
+    )
+    add(InboundMessage, credentials=credentials, source_id=CANARY, record="ticket", record_id="1")
     add(CompanyLink, client=client, credentials=credentials, psa_company_id="250", psa_company_name=CANARY)
     add(CatchAllCompany, credentials=credentials, psa_company_id="250", psa_company_name=CANARY)
     add(

@@ -6,9 +6,11 @@ import time
 from collections.abc import Callable, Collection
 
 from integrations.psa.autotask.adjustments import Adjustments
+from integrations.psa.autotask.callbacks import Callbacks
 from integrations.psa.autotask.catalogue import Catalogue
 from integrations.psa.autotask.contracts import LINE, Contracts
 from integrations.psa.autotask.devices import Devices
+from integrations.psa.autotask.following import Following
 from integrations.psa.autotask.limits import Threshold
 from integrations.psa.autotask.metadata import Metadata
 from integrations.psa.autotask.options import Options
@@ -54,6 +56,8 @@ class AutotaskPsa(Adapter):
         self.reports = Devices(self._rest, self._metadata)
         self.products = Catalogue(self._rest, self._metadata)
         self.options = Options(self._rest, self._metadata)
+        self.following = Following(self._rest, self._metadata, pause)
+        self.callbacks = Callbacks(self._rest)
 
     def check(self, features: Collection[Feature], observed: Collection[Feature] = ()) -> list[Check]:
         return Doctor(self._rest, self._metadata).examine(asked(features, observed))

@@ -20,10 +20,21 @@ MOST_AT_ONCE = 200  # an `in` list counts as OR conditions, of which 500 are all
 
 # What may stand in a filter, by entity. Names: the REST document of June 2026.
 FIELDS: Mapping[str, frozenset[str]] = {
-    "Tickets": frozenset({"id", "externalID", "createDate", "ticketNumber"}),
+    "Tickets": frozenset(
+        {
+            "id",
+            "externalID",
+            "createDate",
+            "ticketNumber",
+            "lastActivityDate",
+            "lastTrackedModificationDateTime",
+        }
+    ),
     "TicketNotes": frozenset({"id", "ticketID"}),
-    "TicketCategoryFieldDefaults": frozenset({"id", "ticketCategoryID"}),
     "TicketWebhooks": frozenset({"id"}),
+    "TicketWebhookFields": frozenset({"id", "webhookID"}),
+    "TicketWebhookExcludedResources": frozenset({"id", "webhookID"}),
+    "TicketCategoryFieldDefaults": frozenset({"id", "ticketCategoryID"}),
     "Companies": frozenset({"id", "isActive", "companyName", "companyNumber", "lastTrackedModifiedDateTime"}),
     "Contacts": frozenset({"id", "isActive", "companyID", "lastModifiedDate"}),
     "CompanyLocations": frozenset({"id", "companyID"}),

@@ -98,6 +98,10 @@ _DEVICES = Module(
     where="CRM: Configuration Items (Devices), View and Edit: All. For protected fields also Admin > Organization"
     " Settings & Users > Resources/Users (HR) > Protected Data Permissions > View Protected Data",
 )
+_WEBHOOKS = Module(
+    name="Web Services API > Webhooks",
+    where="Web Services API: Can create WebHooks, with a maximum number of at least 1 (off by default in every level)",
+)
 _SYSTEM = Module(name="Web Services API", where="Web Services API: Can login to Web Services API")
 _BY_ENTITY: Mapping[str, Module] = {
     "Tickets": _TICKETS,
@@ -113,6 +117,9 @@ _BY_ENTITY: Mapping[str, Module] = {
     "Services": _SERVICES,
     "BillingCodes": _SERVICES,
     "ConfigurationItems": _DEVICES,
+    "TicketWebhooks": _WEBHOOKS,
+    "TicketWebhookFields": _WEBHOOKS,
+    "TicketWebhookExcludedResources": _WEBHOOKS,
 }
 
 _NAME = r"[\"'\[]?([A-Za-z]{2,60})[\"'\]]?"

@@ -104,7 +104,7 @@ class Tickets(TicketDesk):
             fields=("id", "ticketID", "title", "description"),
         )
         for note in sorted(notes, key=lambda note: number(text_of(note, "id")), reverse=True):
-            if other := _merge_target(note, own):
+            if other := merge_target(note, own):
                 return self._with_number(other)
         return None
 
@@ -179,7 +179,7 @@ class Tickets(TicketDesk):
         return ticket.as_json()
 
 
-def _merge_target(note: Row, own_number: str) -> str:
+def merge_target(note: Row, own_number: str) -> str:
     text = f"{text_of(note, 'title')} {text_of(note, 'description')}"
     return next((other for other in _MERGED_INTO.findall(text) if other != own_number), "")
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 
 from integrations.psa.connectwise.agreements import Agreements, changed, require_taken
+from integrations.psa.connectwise.callbacks import Callbacks
 from integrations.psa.connectwise.catalogue import Catalogue
+from integrations.psa.connectwise.following import Following
 from integrations.psa.connectwise.options import Options
 from integrations.psa.connectwise.permissions import Doctor
 from integrations.psa.connectwise.reports import RECORD as REPORT_ENTRY
@@ -42,6 +44,8 @@ class ConnectWisePsa(Adapter):
         self.reports = Reports(self._rest)
         self.products = Catalogue(self._rest)
         self.options = Options(self._rest)
+        self.following = Following(self._rest, sign_in)
+        self.callbacks = Callbacks(self._rest)
 
     def check(self, features: Collection[Feature], observed: Collection[Feature] = ()) -> list[Check]:
         return Doctor(self._rest).examine(asked(features, observed))
@@ -70,6 +74,8 @@ class ConnectWisePsa(Adapter):
             ) from None
 
     def _answer(self, item: PlanItem, row: Row) -> dict[str, object]:
+        if item.record == "callback":
+            return {"id": text_of(row, "id") or item.record_id}
         if item.action == "note":
             return {"note_id": text_of(row, "id")}
         if item.record == "ticket":

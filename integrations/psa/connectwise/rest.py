@@ -98,8 +98,10 @@ class Rest:
         def send(url: str) -> Answer:
             return self._transport.write(method, url, body, identified_by=identified_by)
 
-        data: Row = self._answer(method, path, send).data
-        return data
+        data: Row | None = self._answer(method, path, send).data
+        if data is None and identified_by and method != "DELETE":
+            raise Unreachable("ConnectWise said yes, but not to which record.", outcome_unknown=True)
+        return data or {}
 
     def _pages(self, path: str, params: Mapping[str, str | int]) -> Iterator[list[Row]]:
         last_id = 0

@@ -9,6 +9,8 @@ from urllib.parse import unquote
 
 from integrations.sandbox.connectwise import doors, role, system
 from integrations.sandbox.connectwise.answers import NOT_ROUTED, Refused, forbidden, not_found, too_many
+from integrations.sandbox.connectwise.callbacks import calls_for, changes_in, key_answer, number_in
+from integrations.sandbox.connectwise.deliveries import Deliveries
 from integrations.sandbox.connectwise.desk import Clock, Desk, wall_clock
 from integrations.sandbox.connectwise.kinds import BASE
 from integrations.sandbox.connectwise.lists import Page, Wish, thinned
@@ -34,7 +36,10 @@ class ConnectWise:
     def __init__(self, state: Path | None = None, *, clock: Clock = wall_clock) -> None:
         self.store = Store(state)
         self._clock = clock
+        self._base = f"http://127.0.0.1/{system.OLDEST_CODEBASE}/apis/3.0"
         self.settings = Settings()
+        self.deliveries = Deliveries(self.desk)
+        self.store.tell = self._tell
         if self.store.load():
             self.settings = settings_from(self.store.settings)
         else:
@@ -43,6 +48,8 @@ class ConnectWise:
     def handle(self, request: Request) -> Answer:
         if found := _COMPANY_INFO.fullmatch(request.path):
             return json_answer(system.company_info(self.settings, unquote(found[1])))
+        if request.method == "GET" and (key := number_in(request.path)) is not None:
+            return json_answer(key_answer(self.desk(), key))
         routed = _REST.fullmatch(request.path)
         if routed is None:
             return text_answer("Not found", status=404)
@@ -52,6 +59,7 @@ class ConnectWise:
         if routed[1].lower() not in (system.OLDEST_CODEBASE, switches.codebase.lower()):
             return text_answer(NOT_ROUTED, status=400)
         base = f"http://{request.headers.get('host', 'localhost')}/{routed[1]}/apis/3.0"
+        self._base = base
         try:
             self._sign_in(request)
             return self._rest(request, routed[2], base)
@@ -100,6 +108,8 @@ class ConnectWise:
         if large is not None and not (isinstance(large, dict) and set(large) <= set(LARGE)):
             raise ControlError(f"large takes: {', '.join(LARGE)}")
         with self.store.lock:
+            self.deliveries.stop()
+            self.deliveries = Deliveries(self.desk)
             self.store.clear()
             self.settings = Settings()
             seed(self.store)
@@ -109,8 +119,17 @@ class ConnectWise:
             self.store.rewrite()
 
     def close(self) -> None:
+        self.deliveries.stop()
         with self.store.lock:
             self.store.close()
+
+    def _tell(self, lines: list[Any]) -> None:
+        """What was just committed, to the subscribers; with the lock held."""
+        if not self.store.table("callbacks").rows:
+            return
+        desk = self.desk()
+        calls = [call for change in changes_in(lines) for call in calls_for(desk, change, self._base)]
+        self.deliveries.send(calls)
 
     def _sign_in(self, request: Request) -> None:
         if request.headers.get("authorization") != self.settings.authorization:

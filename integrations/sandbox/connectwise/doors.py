@@ -28,6 +28,10 @@ def verbs(psa: "ConnectWise") -> Mapping[str, tuple[str, Verb]]:
         "tickets": ("GET ?externalXRef=|id=|open=true: tickets as stored, with their notes", doors.tickets),
         "agreements": ("GET [?id=|company=]: agreements as stored, with their additions", doors.agreements),
         "reports": ("GET: management summary reports as stored", doors.reports),
+        "callbacks": (
+            'GET the calls on their way and those that ended; POST {"lose": 2} loses the next ones',
+            doors.callbacks,
+        ),
         "journal": ("GET [?kind=ticket&since=N]: committed creations in order", doors.journal),
     }
 
@@ -89,6 +93,15 @@ class _Doors:
     def reports(self, call: ControlCall) -> list[Record]:
         with self._psa.store.lock:
             return list(self._psa.store.all("reports"))
+
+    def callbacks(self, call: ControlCall) -> Any:
+        deliveries = self._psa.deliveries
+        if call.method == "POST":
+            count = _object(call.body).get("lose")
+            if not isinstance(count, int) or isinstance(count, bool) or count < 0:
+                raise ControlError('send {"lose": a number}')
+            deliveries.lose(count)
+        return {"pending": deliveries.pending, "ended": list(deliveries.log)}
 
     def journal(self, call: ControlCall) -> list[Record]:
         kind, since = call.query.get("kind"), int(call.query.get("since", -1))

@@ -51,6 +51,7 @@ KINDS = {
     "productTypes": Kind("productType", "/procurement/types/{id}"),
     "units": Kind("unitOfMeasure", "/procurement/unitOfMeasures/{id}"),
     "solutions": Kind("solution", "/company/managementItSolutions/{id}", info="managementItSolution"),
+    "callbacks": Kind("callback", "/system/callbacks/{id}", ()),
     "reports": Kind(
         "managementSummaryReport",
         "/company/companies/{parent}/managementSummaryReports/{id}",

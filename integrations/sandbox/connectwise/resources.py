@@ -11,6 +11,7 @@ from typing import Any
 from integrations.sandbox.connectwise import assets, shapes
 from integrations.sandbox.connectwise.agreements import finish_addition
 from integrations.sandbox.connectwise.answers import Refused, not_found
+from integrations.sandbox.connectwise.callbacks import finish_callback
 from integrations.sandbox.connectwise.companies import finish_company, finish_contact, finish_site
 from integrations.sandbox.connectwise.desk import Desk
 from integrations.sandbox.connectwise.kinds import BASE, KINDS
@@ -108,6 +109,14 @@ RESOURCES = (
         "table_setup",
         "read create patch",
         entry=_IT,
+    ),
+    Resource(
+        "system/callbacks",
+        "callbacks",
+        shapes.CALLBACK,
+        "callbacks",
+        "read create patch put delete",
+        finish=finish_callback,
     ),
     Resource("system/members", "members", shapes.MEMBER, "member_maintenance"),
     Resource("service/boards", "boards", shapes.BOARD, "table_setup", entry=_BOARDS),

@@ -41,6 +41,8 @@ FUNCTIONS = {
     "table_setup": Function("System", "Table Setup", customize=_TABLES),
     "member_maintenance": Function("System", "Member Maintenance"),
     "api_reports": Function("System", "API Reports"),
+    # No vendor's page says which right callbacks need; this one is ours.
+    "callbacks": Function("System", "Callbacks", deletes=True),
 }
 
 

@@ -58,6 +58,20 @@ class Switches:
     """The level of the API member, as `/system/myMembers` tells it."""
     role_name: str = "PSA Portal"
     """What the security role of the API member is called."""
+    callback_key: int = 1
+    """Which key signs callbacks; another number is another key."""
+    callback_key_address: int = 1
+    """At which address that key lies; whoever changes only the key leaves another key at the same address."""
+    callback_key_url: str = ""
+    """Where callbacks say that their key lies; empty: where it really does."""
+    callback_key_twice: bool = False
+    """Whether the key's JSON comes as a text that holds JSON."""
+    callback_attempts: int = 3
+    callback_retry_seconds: float = 2.0
+    """The first pause; the next one is twice as long."""
+    callback_timeout_seconds: float = 5.0
+    callback_days_until_off: int = 3
+    """So many days of nothing but failures switch a callback off."""
 
     @property
     def comparing(self) -> Comparing:

@@ -361,6 +361,15 @@ SOURCE = shape(
 """,
 )
 
+CALLBACK = shape(
+    "callback",
+    """
+    id:int~ description:text:100 url:text! objectId:int! type:text! level:text! memberId:int~
+    payloadVersion:text inactiveFlag:bool isSoapCallbackFlag:bool isSelfSuppressedFlag:bool
+    connectWiseID:text~
+""",
+)
+
 MEMBER = shape(
     "member",
     """

@@ -6,7 +6,7 @@ gone, and records may share the small dicts that refer to others (50,000 tickets
 
 import threading
 from bisect import bisect_left, bisect_right, insort
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -115,6 +115,7 @@ class Store:
         self.lock = threading.RLock()
         self._file = StateFile(state) if state else None
         self._changes: list[Any] = []
+        self.tell: Callable[[list[Any]], None] = lambda changes: None
         self.settings: Record = {}
         self.clear()
 
@@ -162,6 +163,8 @@ class Store:
         changes, self._changes = self._changes, []
         if changes and self._file:
             self._file.append({"changes": changes})
+        if changes:
+            self.tell(changes)
         return bool(changes)
 
     def reference(self, table: str, row_id: int) -> Record:

@@ -58,6 +58,10 @@ CONNECTWISE = (
     "GET /service/tickets/{id}",
     "PATCH /service/tickets/{id}",
     "POST /service/tickets/{parentId}/notes",
+    "GET /system/callbacks",
+    "POST /system/callbacks",
+    "PATCH /system/callbacks/{id}",
+    "DELETE /system/callbacks/{id}",
 )
 _ENTITIES = (
     "Companies",
@@ -89,6 +93,15 @@ AUTOTASK = (
     "PATCH /V1.0/Contracts/{parentId}/Services",
     "POST /V1.0/Services",
     "PATCH /V1.0/ConfigurationItems",
+    "POST /V1.0/TicketWebhooks/query",
+    "POST /V1.0/TicketWebhooks",
+    "PATCH /V1.0/TicketWebhooks",
+    "DELETE /V1.0/TicketWebhooks/{id}",
+    "POST /V1.0/TicketWebhookFields/query",
+    "GET /V1.0/TicketWebhookFields/entityInformation/fields",
+    "POST /V1.0/TicketWebhooks/{parentId}/Fields",
+    "POST /V1.0/TicketWebhookExcludedResources/query",
+    "POST /V1.0/TicketWebhooks/{parentId}/ExcludedResources",
     *(
         f"{call.replace('*', entity)}"
         for entity in _ENTITIES

@@ -10,7 +10,7 @@ What a real adapter would send stands in `psa.sent`; the verbs that were called 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -22,6 +22,7 @@ from integrations.psa.plan import Applied, AppliedItem, Finding, Plan, PlanItem,
 from integrations.psa.port import Check, ChoiceKind, Feature, LineState, Option, TicketState
 from integrations.psa.serials import key_of, not_one, squeezed
 from integrations.psa.wanted import (
+    WantedCallback,
     WantedDevice,
     WantedLine,
     WantedLines,
@@ -51,6 +52,7 @@ class FakePsa:
     described: dict[str, str] = field(default_factory=dict)
     agreements: dict[str, list[LineState]] = field(default_factory=dict)
     options: list[Option] = field(default_factory=list)
+    callbacks: dict[str, str] = field(default_factory=dict)
     checks: list[Check] = field(default_factory=list)
     reports: dict[tuple[str, str], dict[str, dict[str, int]]] = field(default_factory=dict)
     devices: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
@@ -162,6 +164,27 @@ class FakePsa:
             if ticket.external_ref.startswith(ref_prefix) and (ticket.entered_at or since) >= since
         ]
 
+    def changed_tickets(self, ref_prefix: str, since: datetime) -> list[TicketState]:
+        self._called("changed_tickets")
+        return [
+            ticket
+            for ticket in self.tickets.values()
+            if ticket.external_ref.startswith(ref_prefix) and (ticket.changed_at or self.now) >= since
+        ]
+
+    def tickets_by_id(self, ids: Sequence[str]) -> list[TicketState]:
+        self._called("tickets_by_id")
+        return [self.tickets[key] for key in ids if key in self.tickets]
+
+    def plan_callback(self, wanted: WantedCallback) -> Plan:
+        self._called("plan_callback")
+        ours = [key for key, known in self.callbacks.items() if known == wanted.url]
+        if wanted.state == "absent":
+            return Plan(subject=wanted.name, items=tuple(_callback("delete", key, wanted) for key in ours))
+        items = () if ours else (_callback("create", None, wanted),)
+        found = {"id": ours[0], "is_ready": True} if ours else {}
+        return Plan(subject=wanted.name, items=items, unchanged=() if items else ("callback",), found=found)
+
     def plan_ticket(self, wanted: WantedTicket) -> Plan:
         self._called("plan_ticket")
         return self._plan_close(wanted) if wanted.state == "closed" else self._plan_open(wanted)
@@ -240,9 +263,20 @@ class FakePsa:
             ("create", "management report entry"): self._write_entry,
             ("update", "management report entry"): self._write_entry,
             ("update", "device"): self._write_device,
+            ("create", "callback"): self._create_callback,
+            ("delete", "callback"): self._delete_callback,
         }[item.action, item.record]
         record_id, answer = act(item, item.request.body)
         return AppliedItem(key=item.key, action=item.action, record_id=record_id, answer=answer)
+
+    def _create_callback(self, item: PlanItem, body: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+        callback_id = self._next_id()
+        self.callbacks[callback_id] = body["url"]
+        return callback_id, {"id": callback_id}
+
+    def _delete_callback(self, item: PlanItem, body: Any) -> tuple[str, dict[str, Any]]:
+        del self.callbacks[item.record_id or ""]
+        return item.record_id or "", {}
 
     def _next_id(self) -> str:
         self._last_id += 1
@@ -393,6 +427,21 @@ def _close(status_id: str, ticket: TicketState) -> PlanItem:
         after={**after, "is_closed": True},
         reason="The problem is over.",
         request=Request(method="PATCH", path=f"/tickets/{ticket.id}", body=after),
+    )
+
+
+def _callback(action: Literal["create", "delete"], key: str | None, wanted: WantedCallback) -> PlanItem:
+    method: Literal["POST", "DELETE"] = "POST" if action == "create" else "DELETE"
+    body = {"url": wanted.url} if action == "create" else None
+    return PlanItem(
+        key="callback",
+        action=action,
+        record="callback",
+        record_id=key,
+        before={},
+        after=body or {},
+        reason="It is wanted." if action == "create" else "It is not wanted.",
+        request=Request(method=method, path="/callbacks", body=body),
     )
 
 
