@@ -29,6 +29,7 @@ from integrations.psa.plan import AppliedItem, Plan
 from integrations.psa.port import Psa, TicketState
 from integrations.psa.wanted import WantedTicket
 from portal import chaos, clock, database, inheritance
+from portal.models import Client
 
 logger = logging.getLogger(__name__)
 SWEPT = timedelta(hours=24)
@@ -284,6 +285,7 @@ class Circumstances:
     def __init__(self, credentials: Credentials) -> None:
         self.credentials = credentials
         self.companies: dict[tuple[uuid.UUID, uuid.UUID], str] = {}
+        self.catch_all: str | None = None
         self.settings: dict[uuid.UUID, SettingsOf] = {}
         self.events: dict[uuid.UUID, Event] = {}
         self.generations: dict[uuid.UUID, int] = {}
@@ -298,6 +300,8 @@ class Circumstances:
         self = cls(lane.credentials)
         clients = {fact.condition.client_id for fact in facts}
         self.companies = companies.links_of(clients, [self.credentials.pk])
+        if len(self.companies) < len(clients) and (found := companies.catch_all_of(self.credentials)):
+            self.catch_all = found.psa_company_id
         self.settings = {self.credentials.partner_id: SettingsOf.of(self.credentials.partner_id)}
         opening = [fact for fact in facts if fact.is_wanted and not (fact.ticket and fact.ticket.psa_id)]
         self.events = {event.pk: event for event in _events({fact.condition.opened_by for fact in opening})}
@@ -305,6 +309,17 @@ class Circumstances:
         for condition, generation in _generations(fresh):
             self.generations[condition] = max(generation, self.generations.get(condition, 0))
         return self
+
+    def company_of(self, client: Client) -> str | None:
+        """Empty for an explicit skip, None when nobody has decided and there is no catch-all company."""
+        return self.companies.get((client.pk, self.credentials.pk), self.catch_all)
+
+    def summary_of(self, condition: Condition) -> str:
+        """In the catch-all company a ticket begins with the client's name."""
+        client = condition.client
+        if self.catch_all is None or (client.pk, self.credentials.pk) in self.companies:
+            return condition.summary
+        return f"{client.name}: {condition.summary}"
 
     def new_ticket(self, condition: Condition) -> Ticket:
         """The intent to open a ticket, stored before anything is sent."""
@@ -331,10 +346,11 @@ def decide(fact: Facts, around: Circumstances) -> Outcome | TicketTask:
     if not fact.is_wanted:
         return decide_closing(fact, around)
     client, credentials = fact.condition.client, around.credentials
-    company = around.companies.get((client.pk, credentials.pk))
+    company = around.company_of(client)
     if company is None:
         return outcomes.held(
-            "no_company", f"{client.name} is not mapped to a PSA company. Map it; the ticket is then opened."
+            companies.WAITS,
+            f"{client.name} is not mapped to a PSA company. Map it; the ticket is then opened.",
         )
     if not company:
         return outcomes.skipped("client_skipped", f"{client.name} is mapped to “skip”.")
@@ -429,7 +445,7 @@ def wanted_ticket(
         external_ref=ticket.external_ref,
         state="closed" if step == "close" else "open",
         company_id=company,
-        summary=condition.summary,
+        summary=around.summary_of(condition),
         description=description(condition, around.events.get(condition.opened_by or clock.NIL_UUID)),
         known_id=ticket.psa_id or None,
         board_id=chosen("board"),

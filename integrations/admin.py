@@ -11,7 +11,16 @@ from django.urls import reverse
 from django.utils.html import format_html
 
 from integrations import connections, eventlog, lanes
-from integrations.models import Choice, CompanyLink, Credentials, Delivery, Event, Lane
+from integrations.models import (
+    CatchAllCompany,
+    Choice,
+    CompanyLink,
+    CompanySuggestion,
+    Credentials,
+    Delivery,
+    Event,
+    Lane,
+)
 from integrations.models.connections import Kind
 from portal import background
 from portal.tenantadmin import TenantInline, TenantLogAdmin
@@ -134,10 +143,32 @@ class ChoiceAdmin(TenantLogAdmin):
 
 @admin.register(CompanyLink)
 class CompanyLinkAdmin(TenantLogAdmin):
-    """Mapped in the portal, on the client's page."""
+    """Mapped in the portal, under Company Mapping and on the client's page."""
 
-    list_display = ("client", "psa_company_name", "psa_company_id", "linked_at")
+    list_display = ("client", "psa_company_name", "psa_company_id", "linked_at", "linked_by", "origin")
+    list_filter = ("origin",)
+    search_fields = ("client__name", "psa_company_name", "=psa_company_id", "linked_by")
+
+
+@admin.register(CompanySuggestion)
+class CompanySuggestionAdmin(TenantLogAdmin):
+    """Made by the portal; accepted there by a person, or not at all."""
+
+    list_display = ("client", "psa_company_name", "score", "reason", "is_clear", "made_at")
+    list_filter = ("is_clear",)
     search_fields = ("client__name", "psa_company_name", "=psa_company_id")
+
+
+@admin.register(CatchAllCompany)
+class CatchAllCompanyAdmin(TenantLogAdmin):
+    """Chosen in the portal, under Company Mapping."""
+
+    list_display = ("psa_company_name", "psa_company_id", "credentials", "chosen_at", "chosen_by")
+    list_select_related = ("credentials__organization", "credentials__client")
+    search_fields = ("psa_company_name", "=psa_company_id")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        return super().get_queryset(request).defer("credentials__secret")
 
 
 class DeliveryInline(TenantInline):

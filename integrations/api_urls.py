@@ -2,9 +2,13 @@
 
 from django.urls import path
 
-from integrations import api
+from integrations import api, mappingapi
 
 urlpatterns = [
+    path("company-links", mappingapi.CompanyLinks.as_view(), name="api-company-links"),
+    path("company-links/unmapped", mappingapi.Unmapped.as_view(), name="api-company-links-unmapped"),
+    path("company-links/bulk", mappingapi.Bulk.as_view(), name="api-company-links-bulk"),
+    path("company-links/<uuid:pk>", mappingapi.OneCompanyLink.as_view(), name="api-company-link"),
     path("deliveries", api.Deliveries.as_view(), name="api-deliveries"),
     path("deliveries/reprocess", api.ReprocessMany.as_view(), name="api-deliveries-reprocess"),
     path("deliveries/<uuid:pk>", api.OneDelivery.as_view(), name="api-delivery"),

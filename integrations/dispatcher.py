@@ -22,7 +22,7 @@ from django.db import IntegrityError, OperationalError, close_old_connections
 from django.db import connections as database_connections
 from django.utils.module_loading import import_string
 
-from integrations import connections, lanes, outcomes, wake
+from integrations import companies, connections, lanes, outcomes, wake
 from integrations.lanes import LeaseLost
 from integrations.models import Delivery, Lane, Status
 from integrations.outcomes import Outcome
@@ -336,6 +336,7 @@ class Dispatcher:
                 continue
             settle_lane(ours[held.pk], held, delivery, outcome)
             write_down(delivery, outcome)
+            companies.advise(delivery, outcome.error)
             by_action[delivery.action].append((delivery, outcome))
         for action, results in by_action.items():
             self.handlers[action].record(results)

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable, Mapping
+from typing import Any
+
+from django.db.models import Exists, OuterRef, QuerySet
 
 from integrations.models import Credentials, Lane
 from integrations.models.connections import Kind
@@ -27,6 +30,21 @@ def credentials_for(
     """The credentials in effect for a client: the nearest level that has any, unless it says "No PSA"."""
     row = inheritance.nearest(tree.levels_of(client), rows)
     return None if row is None or row.kind == Kind.NONE else row
+
+
+def clients_of(connection: Credentials) -> QuerySet[Any]:
+    """The clients for which a connection is in effect. Two queries; the result is one to build upon."""
+    if connection.client_id:
+        return Client.objects.filter(pk=connection.client_id)
+    rows = by_level(connection.partner_id)
+    tree = inheritance.Tree.of(connection.partner_id)
+    organizations = [
+        node for node in tree.by_id if inheritance.nearest(tree.upwards(node), rows) == connection
+    ]
+    own = Credentials.objects.filter(client=OuterRef("pk"))
+    return Client.objects.filter(
+        ~Exists(own), partner_id=connection.partner_id, organization__in=organizations
+    )
 
 
 def lanes_of(clients: Iterable[Client]) -> dict[uuid.UUID, Lane | None]:

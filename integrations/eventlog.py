@@ -9,7 +9,7 @@ from django.db import transaction
 from django.db.models import Exists, OuterRef, QuerySet
 
 from integrations import effective, wake
-from integrations.models import Delivery, Status
+from integrations.models import Delivery, Lane, Status
 from integrations.models.eventlog import UNSETTLED
 from portal import background, clock, database
 
@@ -89,9 +89,25 @@ def reprocess_many(deliveries: QuerySet[Delivery]) -> int:
     return len(keys)
 
 
-def release(partner_id: uuid.UUID, *, reasons: Collection[str], client_id: uuid.UUID | None = None) -> int:
-    """What was held because something was missing waits again: the missing thing has come."""
+def release(
+    partner_id: uuid.UUID,
+    *,
+    reasons: Collection[str],
+    clients: Collection[uuid.UUID] | None = None,
+    lane: Lane | None = None,
+    action: str = "",
+) -> int:
+    """What was held because something was missing waits again: the missing thing has come.
+
+    More than a few hundred go through the worker, in pieces.
+    """
     rows = Delivery.objects.filter(partner_id=partner_id, status=Status.HELD, reason__in=reasons)
-    if client_id is not None:
-        rows = rows.filter(client_id=client_id)
+    if clients is not None:
+        rows = rows.filter(client__in=clients)
+    if lane is not None:
+        rows = rows.filter(lane=lane)
+    if action:
+        rows = rows.filter(action=action)
+    if rows[REPROCESS_AT_ONCE:].exists():
+        return reprocess_many(rows)
     return reprocess(rows)

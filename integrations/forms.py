@@ -8,13 +8,12 @@ from django import forms
 
 from integrations.connections import Entered
 from integrations.eventsearch import EventFilter
-from integrations.models import Choice, Credentials, Status
+from integrations.models import Credentials, Status
 from integrations.models.connections import Kind
 from integrations.models.eventlog import Severity
 from portal.forms import PortalForm
 
 ANY = [("", "Any")]
-SKIP = "-"
 
 
 class CredentialsForm(PortalForm):
@@ -85,33 +84,3 @@ class EventSearchForm(PortalForm):
             severity=data.get("severity", ""),
             has_errors=data.get("only_errors", False),
         )
-
-
-class CompanySearchForm(PortalForm):
-    q = forms.CharField(label="Find a PSA company", required=False, max_length=200)
-
-
-class CompanyForm(PortalForm):
-    """Which PSA company a client is; “skip” is a choice of its own."""
-
-    company = forms.ChoiceField(label="PSA company")
-
-    def __init__(self, *args: Any, offered: list[tuple[str, list[Choice]]], **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.by_id = {choice.psa_id: choice for _, choices in offered for choice in choices}
-        groups = [
-            (title, [(row.psa_id, company_label(row)) for row in choices])
-            for title, choices in offered
-            if choices
-        ]
-        self.fields["company"].choices = [("", "Choose …"), (SKIP, "Skip this client: send nothing"), *groups]  # type: ignore[attr-defined]
-
-    def picked(self) -> tuple[str, str]:
-        """The PSA's id and name; both empty for a skip."""
-        company = self.by_id.get(self.cleaned_data["company"])
-        return (company.psa_id, company.name) if company else ("", "")
-
-
-def company_label(company: Choice) -> str:
-    identifier = company.data.get("identifier")
-    return f"{company.name} ({identifier})" if identifier else company.name

@@ -7,8 +7,9 @@ import logging
 from django.conf import settings
 from django.core.mail import send_mail
 
-from integrations import choices, connections, eventlog
+from integrations import choices, companies, connections, eventlog, suggestions
 from integrations.models import Credentials, Delivery, Lane, Status
+from integrations.models.connections import Kind
 from integrations.psa.errors import PsaError
 from portal import clock
 from portal.models import Role, User
@@ -30,6 +31,18 @@ def reload_choices(credentials_id: str) -> None:
         choices.reload(row)
     except PsaError as error:
         logger.warning("Options could not be reloaded for %s: %s", row.pk, error.text)
+        return
+    suggestions.refresh(row)
+
+
+def suggest_companies() -> None:
+    """New clients and new companies are compared by themselves; the suggestions wait for a person."""
+    for row in Credentials.objects.exclude(kind=Kind.NONE).defer("secret"):
+        suggestions.refresh(row)
+
+
+def release_decided() -> None:
+    companies.release_decided()
 
 
 def reprocess(*delivery_ids: str) -> None:

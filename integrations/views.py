@@ -1,9 +1,8 @@
-"""Pages of this room: PSA Credentials, the mapping of a client, and the Event Log."""
+"""Pages of this room: PSA Credentials and the Event Log."""
 
 from __future__ import annotations
 
 import uuid
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
@@ -13,9 +12,9 @@ from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from integrations import choices, companies, connections, effective, eventlog, eventsearch
-from integrations.forms import SKIP, CompanyForm, CompanySearchForm, CredentialsForm, EventSearchForm
-from integrations.models import Choice, CompanyLink, Credentials, Delivery, Event
+from integrations import choices, connections, effective, eventlog, eventsearch
+from integrations.forms import CredentialsForm, EventSearchForm
+from integrations.models import Credentials, Delivery, Event
 from integrations.models.connections import Kind
 from integrations.psa.errors import Misconfigured
 from portal import background, clock, inheritance, pages
@@ -180,73 +179,6 @@ def connection_in(request: PageRequest, pk: uuid.UUID) -> Credentials:
 def place_of(row: Credentials) -> str:
     level = "client" if row.client_id else "organization"
     return redirect("credentials_of", level, row.client_id or row.organization_id).url
-
-
-# --- Mapping ---------------------------------------------------------------------------------------------------------
-
-
-@require_http_methods(["GET", "HEAD", "POST"])
-@pages.page
-def client_mapping(request: PageRequest, pk: uuid.UUID) -> HttpResponse:
-    """Which PSA company a client is, picked from our copy of the PSA's list."""
-    client = pages.get_row(request, Client, pk, "organization")
-    connection = effective.credentials_for(
-        client, inheritance.Tree.of(client.partner_id), effective.by_level(client.partner_id)
-    )
-    context: dict[str, Any] = {"client": client, "connection": connection}
-    if connection is not None:
-        search = CompanySearchForm(request.GET)
-        offered = Offered.of(client, connection, search.cleaned_data["q"] if search.is_valid() else "")
-        form = CompanyForm(
-            pages.posted(request), offered=offered.groups, initial={"company": offered.initial}
-        )
-        if request.method == "POST":
-            pages.require_manager(request, client.partner)
-            if form.is_valid():
-                company_id, name = form.picked()
-                companies.link_company(client, connection, psa_company_id=company_id, name=name)
-                messages.success(
-                    request, f"{client.name} is {name} in the PSA." if name else f"{client.name} is skipped."
-                )
-                return redirect("client_mapping", pk)
-        context |= {
-            "form": form,
-            "search": search,
-            "offered": offered,
-            "options_seen_at": choices.seen_at(connection),
-        }
-    return pages.show(request, "integrations/client_mapping.html", context, partner=client.partner)
-
-
-@dataclass(frozen=True)
-class Offered:
-    """The companies to choose from: the one that is linked, those of a like name, then the rest by name."""
-
-    link: CompanyLink | None
-    groups: list[tuple[str, list[Choice]]]
-
-    @classmethod
-    def of(cls, client: Client, connection: Credentials, text: str) -> Offered:
-        link = client.company_links.filter(credentials=connection).first()
-        linked = choices.company(connection, link.psa_company_id) if link else None
-        found = choices.companies_like(connection, text)
-        alike = [] if text else choices.companies_like(connection, client.name.split()[0], most=10)
-        used = {row.pk for row in [*linked_list(linked), *alike]}
-        rest = [row for row in found if row.pk not in used]
-        alike = [row for row in alike if linked is None or row.pk != linked.pk]
-        return cls(
-            link, [("Linked now", linked_list(linked)), ("Named alike", alike), ("PSA companies", rest)]
-        )
-
-    @property
-    def initial(self) -> str:
-        if self.link is None:
-            return ""
-        return self.link.psa_company_id or SKIP
-
-
-def linked_list(linked: Choice | None) -> list[Choice]:
-    return [linked] if linked else []
 
 
 # --- Event Log -------------------------------------------------------------------------------------------------------

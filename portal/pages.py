@@ -223,6 +223,18 @@ MENU = (
         "client_activity",
     ),
     item("PSA Credentials", "credentials", "credentials_of", group="My Partnership"),
+    item(
+        "Company Mapping",
+        "company_mapping",
+        "mapping",
+        "mapping_selected",
+        "mapping_inbox",
+        "mapping_companies",
+        "mapping_new_client",
+        "mapping_catch_all",
+        "mapping_file",
+        group="My Partnership",
+    ),
     item("Integration Setup", "setup", "setup_of", group="My Partnership"),
     item(
         "Partner Notifications",

@@ -10,6 +10,8 @@ EVERY: dict[str, int] = {
     "alerts.jobs.sweep": 10,
     "billing.jobs.synchronize_due": 60,
     "integrations.jobs.hold_stranded": 1,
+    "integrations.jobs.release_decided": 10,
+    "integrations.jobs.suggest_companies": 60,
     "portal.jobs.clean_up": 60,
 }
 """Dotted job -> minutes between runs."""

@@ -129,14 +129,30 @@ class Choice(TenantModel):
         return self.name
 
 
+class Origin(models.TextChoices):
+    """Which way a mapping came in."""
+
+    PORTAL = "portal", "by hand"
+    SUGGESTION = "suggestion", "from a suggestion"
+    IMPORT = "import", "from a file"
+    API = "api", "over REST"
+    NEW_CLIENT = "new_client", "with a new client"
+
+
 class CompanyLink(TenantModel):
-    """Which PSA company a client is, at one connection. An empty `psa_company_id` is an explicit skip."""
+    """Which PSA company a client is, at one connection. An empty `psa_company_id` is an explicit skip.
+
+    Several clients may be one PSA company (an MSP splits a company by site); pages and API warn of it.
+    `psa_company_name` is the name that was mapped: when the PSA's is another by now, the company was renamed.
+    """
 
     client = models.ForeignKey(Client, on_delete=models.CASCADE, related_name="company_links")
     credentials = models.ForeignKey(Credentials, on_delete=models.CASCADE, related_name="company_links")
     psa_company_id = models.CharField("PSA company id", max_length=50, blank=True)
     psa_company_name = models.CharField("PSA company", max_length=300, blank=True)
     linked_at = models.DateTimeField(default=clock.now, editable=False)
+    linked_by = models.CharField(max_length=254, blank=True, editable=False)
+    origin = models.CharField(max_length=20, choices=Origin, blank=True, editable=False)
 
     class Meta:
         constraints = (
@@ -144,6 +160,60 @@ class CompanyLink(TenantModel):
                 fields=["client", "credentials"], name="one_company_per_client_and_connection"
             ),
         )
+        indexes = (models.Index(fields=["credentials", "psa_company_id"], name="link_of_company"),)
 
     def __str__(self) -> str:
         return self.psa_company_name or "skipped"
+
+
+class CompanySuggestion(TenantModel):
+    """The PSA company that an unmapped client probably is; never applied by itself.
+
+    It holds only while client and company still have the names it was made from, and are not mapped.
+    `is_clear` when no other company fits as well and no other client fits that company: only such ones are offered for
+    accepting in bulk. `rival` names who else fits.
+    """
+
+    client = models.ForeignKey(Client, on_delete=models.CASCADE, related_name="company_suggestions")
+    credentials = models.ForeignKey(Credentials, on_delete=models.CASCADE, related_name="company_suggestions")
+    client_name = models.CharField(max_length=200)
+    psa_company_id = models.CharField("PSA company id", max_length=50)
+    psa_company_name = models.CharField("PSA company", max_length=300)
+    score = models.PositiveSmallIntegerField()
+    reason = models.CharField(max_length=200)
+    is_clear = models.BooleanField(default=False)
+    rival = models.CharField(max_length=300, blank=True)
+    made_at = models.DateTimeField(default=clock.now, editable=False)
+
+    class Meta:
+        ordering = ("-score", "client_name")
+        constraints = (
+            models.UniqueConstraint(
+                fields=["client", "credentials"], name="one_suggestion_per_client_and_connection"
+            ),
+            models.CheckConstraint(condition=Q(score__lte=100), name="suggestion_score_up_to_100"),
+            models.CheckConstraint(condition=~Q(psa_company_id=""), name="suggestion_names_a_company"),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.psa_company_name} ({self.score})"
+
+
+class CatchAllCompany(TenantModel):
+    """The PSA company that gets the tickets of clients nobody has mapped yet. Billing never uses it."""
+
+    credentials = models.OneToOneField(Credentials, on_delete=models.CASCADE, related_name="catch_all")
+    psa_company_id = models.CharField("PSA company id", max_length=50)
+    psa_company_name = models.CharField("PSA company", max_length=300)
+    chosen_at = models.DateTimeField(default=clock.now, editable=False)
+    chosen_by = models.CharField(max_length=254, blank=True, editable=False)
+
+    class Meta:
+        verbose_name = "catch-all company"
+        verbose_name_plural = "catch-all companies"
+        constraints = (
+            models.CheckConstraint(condition=~Q(psa_company_id=""), name="catch_all_names_a_company"),
+        )
+
+    def __str__(self) -> str:
+        return self.psa_company_name

@@ -18,7 +18,16 @@ from django.urls import get_resolver
 
 from alerts.models import Condition, EventType, Notification, Ticket
 from billing.models import AgreementLink, CrossReference, PushItem, PushRun, Service, SynchronizeWindow, Usage
-from integrations.models import Choice, CompanyLink, Credentials, Delivery, Event, Lane
+from integrations.models import (
+    CatchAllCompany,
+    Choice,
+    CompanyLink,
+    CompanySuggestion,
+    Credentials,
+    Delivery,
+    Event,
+    Lane,
+)
 from portal import clock
 from portal.models import Account, ApiToken, Client, Membership, Organization, Partner, Role, User
 from tests import make
@@ -69,6 +78,8 @@ class Scene:
 OBJECTS: dict[str, Callable[[Scene], str]] = {
     "api/v1/events/": lambda scene: str(scene.things[Event].pk),
     "api/v1/deliveries/": lambda scene: str(scene.things[Delivery].pk),
+    "api/v1/company-links/": lambda scene: str(scene.things[Client].pk),
+    "partnership/mapping/": lambda scene: str(scene.things[Credentials].pk),
     "api/v1/clients/": lambda scene: str(scene.things[Client].pk),
     "clients/": lambda scene: str(scene.things[Client].pk),
     "connections/": lambda scene: str(scene.things[Credentials].pk),
@@ -126,6 +137,17 @@ def scene(db: None, settings: Any) -> Scene:
     lane = add(Lane, credentials=credentials, breaker="unreachable", breaker_text=CANARY)
     choice = add(Choice, credentials=credentials, kind="product", psa_id="1", name=CANARY)
     add(CompanyLink, client=client, credentials=credentials, psa_company_id="250", psa_company_name=CANARY)
+    add(CatchAllCompany, credentials=credentials, psa_company_id="250", psa_company_name=CANARY)
+    add(
+        CompanySuggestion,
+        client=client,
+        credentials=credentials,
+        client_name=CANARY,
+        psa_company_id="250",
+        psa_company_name=CANARY,
+        score=96,
+        reason="same name",
+    )
     event = add(
         Event,
         client=client,

@@ -28,7 +28,8 @@ ROOMS = ("portal", "integrations", "billing", "alerts")
 OURS = [model for room in ROOMS for model in apps.get_app_config(room).get_models()]
 LOGS = (
     "Event", "Delivery", "Usage", "PushRun", "PushItem", "Condition", "Ticket", "Choice", "Heartbeat",
-    "Credentials", "TicketSettings", "CompanyLink", "SynchronizeWindow",
+    "Credentials", "TicketSettings", "CompanyLink", "CompanySuggestion",
+    "CatchAllCompany", "SynchronizeWindow",
 )  # fmt: skip
 
 

@@ -157,6 +157,14 @@ PAGES: dict[str, str] = {
     "client_mapping": "client",
     "client_agreement": "client",
     "client_activity": "client",
+    "company_mapping": "",
+    "mapping": "connection",
+    "mapping_options": "connection",
+    "mapping_inbox": "connection",
+    "mapping_companies": "connection",
+    "mapping_catch_all": "connection",
+    "mapping_file": "connection",
+    "mapping_export": "connection",
     "credentials": "",
     "credentials_of": "organization",
     "test_progress": "connection",
@@ -169,6 +177,7 @@ PAGES: dict[str, str] = {
     "status": "",
 }
 MANAGER_PAGES: dict[str, str] = {
+    "mapping_new_client": "connection",
     "notification_new": "",
     "notification": "notification",
     "notification_delete": "notification",
@@ -183,10 +192,18 @@ BUTTONS: dict[str, str] = {
     "notification_switch": "notification",
     "client_settings_reset": "client",
     "synchronize": "client",
+    "client_unmap": "client",
+    "client_accept_name": "client",
+    "mapping_selected": "connection",
+    "mapping_apply": "connection",
+    "mapping_suggest": "connection",
 }
 POSTED_PAGES = (
     "credentials_of",
     "client_mapping",
+    "mapping",
+    "mapping_catch_all",
+    "mapping_file",
     "setup_of",
     "client_settings",
     "notification",
@@ -285,7 +302,7 @@ def test_staff_see_all_partners_until_they_pick_one(name, scene):
     assert "All partners" not in browser.get(address(name, scene)).content.decode()
 
 
-@pytest.mark.parametrize("name", ["credentials", "setup", "notifications"])
+@pytest.mark.parametrize("name", ["credentials", "setup", "notifications", "company_mapping"])
 def test_pages_about_one_partner_ask_staff_to_pick_it(name, scene):
     assert signed_in(scene.staff).get(address(name, scene))["Location"] == reverse("partners")
 
