@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.contrib import messages
-from django.http import Http404, HttpResponse, StreamingHttpResponse
+from django.http import Http404, HttpResponse
 from django.shortcuts import redirect
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
@@ -421,9 +421,10 @@ def catch_all(request: PageRequest, pk: uuid.UUID) -> HttpResponse:
 
 @require_safe
 @pages.page
-def export(request: PageRequest, pk: uuid.UUID) -> Any:
+def export(request: PageRequest, pk: uuid.UUID) -> HttpResponse:
     connection = connection_in(request, pk)
-    answer = StreamingHttpResponse(mappingsheet.export(connection), content_type="text/csv; charset=utf-8")
+    lines = "".join(mappingsheet.export(connection))
+    answer = HttpResponse(lines, content_type="text/csv; charset=utf-8")
     answer["Content-Disposition"] = 'attachment; filename="company-mapping.csv"'
     return answer
 

@@ -209,6 +209,8 @@ POSTED_PAGES = (
     "notification",
     "notification_new",
 )
+NO_WHOLE_PAGES = {"test_progress", "mapping_options", "mapping_export"}
+"""Parts that htmx fetches, and downloads."""
 ABOUT_SOMETHING = {name: kind for name, kind in {**PAGES, **MANAGER_PAGES, **BUTTONS}.items() if kind}
 
 
