@@ -31,7 +31,7 @@ from portal.models import Account, Client
 LEAST = 70
 """What fits less is not shown."""
 CLEAR_FROM = 80
-LEAD = 5
+LEAD = 10
 """A second company that is closer than this makes a suggestion unclear."""
 BULK_FROM = 90
 """What is offered when somebody accepts all above a score."""

@@ -15,7 +15,6 @@ from portal import clients, clock
 from portal.models import Client, Organization
 from tests import make
 
-
 LONG_AGO = datetime(2026, 1, 1, tzinfo=UTC)
 
 
@@ -35,7 +34,7 @@ def send(world: make.World, **fields: Any) -> None:
 
 def tickets_of(world: make.World) -> list[Any]:
     """Tickets at the PSA that we opened."""
-    return [row for row in world.sandbox.control.journal(kind="ticket") if row["externalXRef"]]
+    return [row for row in world.sandbox.control.tickets() if row.get("externalXRef")]
 
 
 def test_what_waited_goes_out_when_the_client_is_mapped(world: make.World, jam: Client, drain: Any) -> None:

@@ -57,7 +57,7 @@ def test_a_client_without_a_connection_cannot_be_mapped(db: None) -> None:
 @pytest.mark.parametrize("method", ["get", "put", "delete"])
 def test_another_partners_client_is_not_found(world: make.World, method: str) -> None:
     stranger = make.api(make.token(make.partner("Tailspin")))
-    answer = getattr(stranger, method)(f"{LINKS}/{world.client.pk}", {"company": None}, format="json")
+    answer = getattr(stranger, method)(f"{LINKS}/{world.client.pk}", {"company": ""}, format="json")
     assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
     assert CompanyLink.objects.get(client=world.client).psa_company_id == "250"
 
