@@ -198,7 +198,9 @@ class PushTask:
         client = Client.objects.select_related("partner").get(pk=self.delivery.client_id)
         company = companies.links_of([client.pk], [self.credentials.pk]).get((client.pk, self.credentials.pk))
         if company is None:
-            return outcomes.held(companies.WAITS, f"{client.name} is not mapped to a PSA company. Map it first.")
+            return outcomes.held(
+                companies.WAITS, f"{client.name} is not mapped to a PSA company. Map it first."
+            )
         if not company:
             return outcomes.skipped("client_skipped", f"{client.name} is mapped to “skip”.")
         mode = inheritance.mode_of(client, "billing", inheritance.Tree.of(client.partner_id)).value

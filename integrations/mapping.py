@@ -125,6 +125,18 @@ def row_of(credentials: Credentials, client: Client) -> Row:
     return table(credentials, [client])[0]
 
 
+def label(link: CompanyLink | None) -> str:
+    """What a client is, in a word: “Bakery Ott (250)”, “skipped”, “unmapped”."""
+    if link is None:
+        return "unmapped"
+    return f"{link.psa_company_name} ({link.psa_company_id})" if link.psa_company_id else "skipped"
+
+
+def labels_of(credentials: Credentials, clients: Iterable[uuid.UUID]) -> dict[uuid.UUID, str]:
+    links = CompanyLink.objects.filter(credentials=credentials, client__in=list(clients))
+    return {link.client_id: label(link) for link in links}
+
+
 def copies(credentials: Credentials, ids: Iterable[str]) -> dict[str, Choice]:
     """Our copies of these PSA companies, also of those that have vanished."""
     rows = Choice.objects.filter(credentials=credentials, kind="company", within="", psa_id__in=list(ids))

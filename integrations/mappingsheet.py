@@ -120,7 +120,7 @@ class Planned:
 
     @property
     def before(self) -> str:
-        return label(self.link)
+        return mapping.label(self.link)
 
     @property
     def after(self) -> str:
@@ -159,13 +159,6 @@ class Preview:
     @property
     def refused(self) -> int:
         return len(self.problems) + self.more_problems
-
-
-def label(link: CompanyLink | None) -> str:
-    """What a client is, in a word: “Bakery Ott (250)”, “skipped”, “unmapped”."""
-    if link is None:
-        return "unmapped"
-    return f"{link.psa_company_name} ({link.psa_company_id})" if link.psa_company_id else "skipped"
 
 
 def preview(credentials: Credentials, content: bytes) -> Preview:

@@ -100,20 +100,24 @@ def frame_of(connection: Credentials, here: str) -> dict[str, Any]:
 
 
 def label_of(row: Row) -> str:
-    return mappingsheet.label(row.link) if row.link is not None and row.link.psa_company_id else ""
+    return mapping.label(row.link) if row.link is not None and row.link.psa_company_id else ""
 
 
 def save_typed(request: PageRequest, connection: Credentials) -> dict[uuid.UUID, tuple[str, str]]:
     """Take what was typed into the table; what cannot be taken comes back with a sentence, by client."""
     moves: list[Move] = []
     errors: dict[uuid.UUID, tuple[str, str]] = {}
-    for name, value in request.POST.items():
-        client = pages.id_in(name.removeprefix(TYPED)) if name.startswith(TYPED) else None
-        if client is None:
-            continue
+    lines = {
+        client: str(value).strip()
+        for name, value in request.POST.items()
+        if name.startswith(TYPED) and (client := pages.id_in(name.removeprefix(TYPED)))
+    }
+    labels = mapping.labels_of(connection, lines)
+    for client, typed in lines.items():
+        if typed and typed == labels.get(client):
+            continue  # as it was shown, whatever became of the company
         was = request.POST.get(f"was-{client}", "?")
         before = None if was == "?" else was
-        typed = str(value).strip()
         try:
             company = mapping.company_named(connection, typed).psa_id if typed else ""
         except Refused as refused:
@@ -270,7 +274,7 @@ def accepting(found: Any) -> list[Listed]:
 def one_of(row: Row, company: str | None, after: str) -> Listed:
     before = row.link.psa_company_id if row.link is not None else None
     return Listed(
-        row.client, mappingsheet.label(row.link), after, row.trouble, Move(row.client.pk, company, before)
+        row.client, mapping.label(row.link), after, row.trouble, Move(row.client.pk, company, before)
     )
 
 

@@ -146,6 +146,13 @@ def test_saving_the_table_neither_skips_nor_maps_who_was_left_empty(world, brows
     assert not CompanyLink.objects.filter(client=jam).exists()
 
 
+def test_saving_leaves_alone_whose_company_is_gone(world, browser):
+    world.credentials.choices.filter(psa_id="250").update(vanished_at=clock.now())
+    answer = browser.post(page(world), typed(world.client, "Bakery Ott (250)", "250"), follow=True)
+    assert "could not be mapped" not in answer.content.decode()
+    assert CompanyLink.objects.get().psa_company_id == "250"
+
+
 def test_emptying_a_mapped_line_skips_the_client(world, browser):
     browser.post(page(world), typed(world.client, "", "250"))
     assert CompanyLink.objects.get(client=world.client).psa_company_id == ""

@@ -7,7 +7,7 @@ import uuid
 
 import pytest
 
-from integrations import companies, suggestions
+from integrations import choices, companies, suggestions
 from integrations.models import CompanyLink, CompanySuggestion, Delivery
 from integrations.psa.port import Option
 from integrations.suggestions import Company, Person, suggest
@@ -172,11 +172,14 @@ def test_looking_again_changes_nothing_when_nothing_changed(world, jam):
 
 
 def test_mailboxes_of_a_client_lead_to_the_company_with_that_website(world):
-    offer(world, Option(kind="company", id="901", name="Zed", data={"website": "www.quarry.example"}))
+    website = {"website": "https://www.quarry.example/"}
+    world.sandbox.control.technician("company", company=254, fields=website)
+    choices.reload(world.credentials)
     client = clients.add_client(world.partner, name="Limestone Works")
     Account.objects.create(partner=world.partner, client=client, key="anna@quarry.example")
     suggestions.refresh(world.credentials)
-    assert CompanySuggestion.objects.get(client=client).reason == "same web domain (quarry.example)"
+    found = CompanySuggestion.objects.get(client=client)
+    assert (found.psa_company_id, found.reason) == ("254", "same web domain (quarry.example)")
 
 
 def test_an_inactive_company_is_not_suggested(world):

@@ -48,7 +48,9 @@ class Listing:
 
 
 def _company_data(row: Row) -> dict[str, Any]:
-    return {"identifier": text_of(row, "companyNumber"), "status": "", "territory": ""}
+    website = text_of(row, "webAddress")
+    found = {"identifier": text_of(row, "companyNumber"), "status": "", "territory": ""}
+    return {**found, "website": website} if website else found
 
 
 def _product_data(row: Row) -> dict[str, Any]:
@@ -68,7 +70,7 @@ def _contact_name(row: Row) -> str:
 LISTS: Mapping[ChoiceKind, Listing] = {
     "company": Listing(
         entity="Companies",
-        fields=("id", "companyName", "companyNumber", "isActive"),
+        fields=("id", "companyName", "companyNumber", "webAddress", "isActive"),
         conditions=(filters.equals("isActive", True),),
         name=lambda row: text_of(row, "companyName"),
         data=_company_data,

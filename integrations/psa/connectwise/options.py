@@ -53,6 +53,7 @@ def _company_data(row: Row) -> dict[str, Any]:
         "identifier": text_of(row, "identifier"),
         "status": text_of(status, "name") if isinstance(status, dict) else "",
         "territory": text_of(row["territory"], "name") if isinstance(row.get("territory"), dict) else "",
+        **({"website": website} if (website := text_of(row, "website")) else {}),
     }
 
 
@@ -99,7 +100,7 @@ LISTS: Mapping[ChoiceKind, Listing] = {
     "company": Listing(
         path="/company/companies",
         condition=conditions.equals("deletedFlag", False),
-        fields="id,identifier,name,status/name,territory/name,deletedFlag",
+        fields="id,identifier,name,status/name,territory/name,website,deletedFlag",
         data=_company_data,
         is_offered=lambda row: row.get("deletedFlag") is not True,
     ),
