@@ -100,7 +100,9 @@ def steps(partner: Partner) -> list[Step]:
             rules.filter(action=Action.TICKET).exists(),
         ),
         Step(
-            "Map a client to its PSA company", "clients", CompanyLink.objects.filter(partner=partner).exists()
+            "Map a client to its PSA company",
+            "company_mapping",
+            CompanyLink.objects.filter(partner=partner).exists(),
         ),
         Step("Have a first event", "event_log", Event.objects.filter(partner=partner).exists()),
     ]
