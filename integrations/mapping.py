@@ -132,11 +132,6 @@ def label(link: CompanyLink | None) -> str:
     return f"{link.psa_company_name} ({link.psa_company_id})" if link.psa_company_id else "skipped"
 
 
-def labels_of(credentials: Credentials, clients: Iterable[uuid.UUID]) -> dict[uuid.UUID, str]:
-    links = CompanyLink.objects.filter(credentials=credentials, client__in=list(clients))
-    return {link.client_id: label(link) for link in links}
-
-
 def copies(credentials: Credentials, ids: Iterable[str]) -> dict[str, Choice]:
     """Our copies of these PSA companies, also of those that have vanished."""
     rows = Choice.objects.filter(credentials=credentials, kind="company", within="", psa_id__in=list(ids))
@@ -384,6 +379,39 @@ def carry_out(credentials: Credentials, moves: Sequence[Move], *, by: str, origi
     mapped = sum(1 for wish in wishes if wish.company_id)
     skipped = len(wishes) - mapped
     return Done(mapped, skipped, unmapped, left=len(moves) - mapped - skipped - unmapped)
+
+
+@dataclass(frozen=True)
+class Typed:
+    """What stands in a client's box when the table is saved; `before` is the company id that was shown."""
+
+    text: str
+    before: str | None
+
+
+def read_typed(
+    credentials: Credentials, lines: Mapping[uuid.UUID, Typed]
+) -> tuple[list[Move], dict[uuid.UUID, str]]:
+    """The moves that a saved table asks for, and a sentence for each line that cannot be read.
+
+    A line that says what it said before is no move: neither for a company that is gone, nor for an empty box of a
+    client that nobody has decided about. Emptying a mapped line skips its client.
+    """
+    moves: list[Move] = []
+    errors: dict[uuid.UUID, str] = {}
+    links = CompanyLink.objects.filter(credentials=credentials, client__in=list(lines))
+    labels = {link.client_id: label(link) for link in links}
+    for client, line in lines.items():
+        if line.text and line.text == labels.get(client):
+            continue
+        try:
+            company = company_named(credentials, line.text).psa_id if line.text else ""
+        except Refused as refused:
+            errors[client] = refused.text
+            continue
+        if company != (line.before or ""):
+            moves.append(Move(client, company, line.before))
+    return moves, errors
 
 
 def company_named(credentials: Credentials, text: str) -> Choice:

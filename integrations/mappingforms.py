@@ -11,6 +11,7 @@ from django import forms
 from integrations.mapping import SHOWN, Move
 from integrations.mappingsheet import MOST_BYTES
 from integrations.models import Choice
+from portal import texts
 from portal.forms import PortalForm
 from portal.models import Organization
 
@@ -132,6 +133,8 @@ class ConfirmedForm(forms.Form):
 
 
 def text_or_none(value: Any) -> str | None:
-    if value is not None and not isinstance(value, str):
-        raise TypeError("a company id is text")
+    if value is None:
+        return None
+    if not isinstance(value, str) or len(value) > 50 or texts.unstorable(value):
+        raise TypeError("a company id is short text")
     return value

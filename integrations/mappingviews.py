@@ -14,7 +14,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from integrations import choices, companies, effective, mapping, mappingsheet, suggestions
 from integrations.companies import State
-from integrations.mapping import Done, Move, Refused, Row
+from integrations.mapping import Done, Move, Refused, Row, Typed
 from integrations.mappingforms import (
     SKIP,
     AllAboveForm,
@@ -36,6 +36,8 @@ from portal.pages import PageRequest
 
 MOST_LISTED = 1000
 TYPED = "company-"
+UNMAPPED = "?"
+"""What stands in place of a company id in the table of what was shown."""
 
 
 # --- The table -------------------------------------------------------------------------------------------------------
@@ -105,34 +107,25 @@ def label_of(row: Row) -> str:
 
 def save_typed(request: PageRequest, connection: Credentials) -> dict[uuid.UUID, tuple[str, str]]:
     """Take what was typed into the table; what cannot be taken comes back with a sentence, by client."""
-    moves: list[Move] = []
-    errors: dict[uuid.UUID, tuple[str, str]] = {}
-    lines = {
-        client: str(value).strip()
-        for name, value in request.POST.items()
-        if name.startswith(TYPED) and (client := pages.id_in(name.removeprefix(TYPED)))
-    }
-    labels = mapping.labels_of(connection, lines)
-    for client, typed in lines.items():
-        if typed and typed == labels.get(client):
-            continue  # as it was shown, whatever became of the company
-        was = request.POST.get(f"was-{client}", "?")
-        before = None if was == "?" else was
-        try:
-            company = mapping.company_named(connection, typed).psa_id if typed else ""
-        except Refused as refused:
-            errors[client] = (typed, refused.text)
-            continue
-        is_untouched = company == before or (not company and before is None)
-        if not is_untouched:
-            moves.append(Move(client, company, before))
+    lines: dict[uuid.UUID, Typed] = {}
+    for name, value in request.POST.items():
+        client = pages.id_in(name.removeprefix(TYPED)) if name.startswith(TYPED) else None
+        if client is not None:
+            was = request.POST.get(f"was-{client}", UNMAPPED)
+            lines[client] = Typed(storable(str(value)), None if was == UNMAPPED else was)
+    moves, errors = mapping.read_typed(connection, lines)
     done = mapping.carry_out(connection, moves, by=request.user.email, origin=Origin.PORTAL)
     if moves or not errors:
         tell(request, done)
     if errors:
         messages.error(request, f"{len(errors)} could not be mapped; they are marked below.")
-    warn_of_sharing(request, connection, [move.company for move in moves if move.company])
-    return errors
+    warn_of_sharing(request, connection, [move.company for move in moves])
+    return {client: (lines[client].text, text) for client, text in errors.items()}
+
+
+def storable(text: str) -> str:
+    """Without what no database takes; such an id or name is not found then."""
+    return text.replace("\x00", "").strip()
 
 
 def tell(request: PageRequest, done: Done) -> None:
@@ -175,7 +168,7 @@ def warn_of_sharing(request: PageRequest, connection: Credentials, ids: Sequence
 def options(request: PageRequest, pk: uuid.UUID) -> HttpResponse:
     """What the boxes of the table offer while somebody types; htmx asks with the box's own name."""
     connection = connection_in(request, pk)
-    typed = next((str(value) for name, value in request.GET.items() if name.startswith(TYPED)), "").strip()
+    typed = next((storable(str(value)) for name, value in request.GET.items() if name.startswith(TYPED)), "")
     found = mapping.find_companies(connection, typed[:200], most=20) if typed else []
     context = {"companies": found}
     return pages.show(request, "integrations/mapping_options.html", context, partner=connection.partner)
@@ -361,7 +354,7 @@ def new_client(request: PageRequest, pk: uuid.UUID) -> HttpResponse:
     connection = connection_in(request, pk)
     pages.require_manager(request, connection.partner)
     homes = mapping.homes_of(connection)
-    found = mapping.copies(connection, [request.GET.get("company", "")[:50]])
+    found = mapping.copies(connection, [storable(request.GET.get("company", ""))[:50]])
     company = next((row for row in found.values() if row.vanished_at is None), None) if homes else None
     initial = {"name": company.name[:200], "organization": str(homes[0].pk)} if company else {}
     form = NewClientForm(pages.posted(request), homes=homes, initial=initial)

@@ -244,8 +244,20 @@ def test_new_names_are_accepted_together(world, browser):
     assert CompanyLink.objects.get().psa_company_name == "Ott Group"
 
 
-@pytest.mark.parametrize("moves", ["", "nonsense", "[1]", '[["x", "1", null]]', '[["", {}, null]]', "{}"])
+@pytest.mark.parametrize(
+    "moves",
+    [
+        "",
+        "nonsense",
+        "[1]",
+        '[["x", "1", null]]',
+        '[["", {}, null]]',
+        "{}",
+        '[["{client}", "\\u0000", "250"]]',
+    ],
+)
 def test_a_list_that_was_tampered_with_changes_nothing(world, browser, moves):
+    moves = moves.replace("{client}", str(world.client.pk))
     browser.post(page(world, "mapping_apply"), {"what": "skip", "moves": moves})
     assert CompanyLink.objects.get().psa_company_id == "250"
 
