@@ -11,7 +11,7 @@ from django.urls import reverse
 from django.utils.html import format_html
 
 from integrations import connections, eventlog, lanes
-from integrations.models import Choice, CompanyLink, Credentials, Delivery, Event, Lane
+from integrations.models import CallBudget, Choice, CompanyLink, Credentials, Delivery, Event, Lane
 from integrations.models.connections import Kind
 from portal import background
 from portal.tenantadmin import TenantInline, TenantLogAdmin
@@ -123,6 +123,15 @@ class LaneAdmin(TenantLogAdmin):
         for lane in rows:
             lanes.resume(lane)
         self.message_user(request, f"{len(rows)} lanes are open again.")
+
+
+@admin.register(CallBudget)
+class CallBudgetAdmin(TenantLogAdmin):
+    """How much of an Autotask's hour is used, and since when whoever reads beside the lane."""
+
+    list_display = ("account", "kind", "used", "most", "seat_until")
+    list_filter = ("kind",)
+    search_fields = ("account",)
 
 
 @admin.register(Choice)
