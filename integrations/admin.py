@@ -12,6 +12,7 @@ from django.utils.html import format_html, format_html_join
 
 from integrations import doctor, eventlog, lanes, reloading
 from integrations.models import (
+    CallBudget,
     CatchAllCompany,
     Choice,
     ChoiceList,
@@ -177,6 +178,15 @@ class InboundMessageAdmin(TenantLogAdmin):
     list_filter = ("status", "action")
     search_fields = ("=record_id", "outcome")
     ordering = ("-pk",)
+
+
+@admin.register(CallBudget)
+class CallBudgetAdmin(TenantLogAdmin):
+    """How much of an Autotask's hour is used, and since when whoever reads beside the lane."""
+
+    list_display = ("account", "kind", "used", "most", "seat_until")
+    list_filter = ("kind",)
+    search_fields = ("account",)
 
 
 @admin.register(Choice)

@@ -32,6 +32,7 @@ class Migration(migrations.Migration):
                 ('partner', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='+', to='portal.partner')),
             ],
             options={
+                'ordering': ('account',),
                 'constraints': [models.UniqueConstraint(fields=('partner', 'kind', 'account'), name='one_call_budget_per_account'), models.CheckConstraint(condition=models.Q(('used__lte', models.F('most'))), name='calls_within_the_budget')],
             },
         ),

@@ -26,6 +26,7 @@ class CallBudget(TenantModel):
     seat_until = models.DateTimeField(null=True)
 
     class Meta:
+        ordering = ("account",)
         constraints = (
             models.UniqueConstraint(
                 fields=["partner", "kind", "account"], name="one_call_budget_per_account"
