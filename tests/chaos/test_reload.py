@@ -77,7 +77,7 @@ def test_the_next_goes_on_where_the_killed_one_was(tmp_path: Path) -> None:
             assert time.monotonic() < ends_at
             time.sleep(0.02)
         os.kill(worker.pid, signal.SIGKILL)
-        worker.wait()
+        worker.communicate()
         sandbox.control.clear_faults()
         sandbox.control.delete("requests")
         assert (
