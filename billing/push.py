@@ -6,29 +6,29 @@ with before and after of every line, before anything is written; it is the unit 
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
 
-from django.db import transaction
+from django.db import IntegrityError, transaction
 
-from billing import quantities, synchronize, usage
+from billing import doubts, quantities, synchronize, usage
 from billing.crossreferences import CrossReferences
 from billing.models import AgreementLink, CrossReference, PushItem, PushRun, Service
 from integrations import companies, outcomes
 from integrations.dispatcher import Task
 from integrations.models import Credentials, Delivery, Status
 from integrations.outcomes import Outcome
-from integrations.psa.errors import PsaError
-from integrations.psa.plan import AppliedItem, Plan
+from integrations.psa.plan import Plan
 from integrations.psa.port import Psa
 from integrations.psa.wanted import WantedLine, WantedLines
 from portal import chaos, clock, inheritance
 from portal.models import Client
 
-logger = logging.getLogger(__name__)
+UNSETTLED = "units_unsettled"
+"""The adapter's finding that an earlier change of a line, by whomever, may still be carried out."""
+LOOK_AGAIN = 60.0
 
 
 @dataclass(frozen=True)
@@ -196,6 +196,8 @@ class PushTask:
     def run(self, psa: Psa) -> Outcome:
         """Uses the database between calls, never around one."""
         client = Client.objects.select_related("partner").get(pk=self.delivery.client_id)
+        if waits := doubts.unsettled(client):
+            return waits
         company = companies.links_of([client.pk], [self.credentials.pk]).get((client.pk, self.credentials.pk))
         if company is None:
             return outcomes.held("no_company", f"{client.name} is not mapped to a PSA company. Map it first.")
@@ -212,15 +214,31 @@ class PushTask:
         for lines in wanted.agreements:
             plan = psa.plan_lines(lines)
             chaos.point("planned")
-            run = remember(client, self, lines, plan, wanted, observed=not writes)
+            try:
+                run = remember(client, self, lines, plan, wanted, observed=not writes)
+            except IntegrityError:  # a process that lost its lane stored its own at the last moment
+                if waits := doubts.unsettled(client):
+                    return waits
+                raise
             pushed.plans.append(plan)
             if writes:
-                carry_out(psa, run, plan)
+                doubts.carry_out(psa, run, plan)
             pushed.written += len(plan.items)
             pushed.unchanged += len(plan.unchanged)
             pushed.held += len(plan.findings)
         if not writes:
             return outcomes.skipped("observe", f"Observe mode: {sentence(pushed)}.", plan=pushed.plans[0])
+        if waiting := [
+            finding for plan in pushed.plans for finding in plan.findings if finding.code == UNSETTLED
+        ]:
+            text = f"{sentence(pushed)}. {waiting[0].text} {waiting[0].advice}"
+            return Outcome(
+                status=Status.WAITING,
+                reason="unsettled",
+                text=text,
+                plan=pushed.plans[0],
+                again_in=LOOK_AGAIN,
+            )
         return outcomes.done(f"{sentence(pushed)}.", plan=pushed.plans[0], is_success=True)
 
 
@@ -251,6 +269,7 @@ def remember(
             agreement_id=lines.agreement_id,
             agreement_name=lines.agreement_name,
             state=PushRun.State.OBSERVED if observed else PushRun.State.PLANNED,
+            sent_at=None if observed or not plan.items else clock.now(),
             plan=plan.as_json(),
             digest=plan.digest,
         )
@@ -280,30 +299,3 @@ def items_of(run: PushRun, lines: WantedLines, plan: Plan, wanted: Wanted) -> li
         for row in wanted.withheld
     ]
     return [*rows, *withheld]
-
-
-def carry_out(psa: Psa, run: PushRun, plan: Plan) -> None:
-    """Write, then note item by item what was done, also when it ended half way; the error goes on to the lane."""
-    try:
-        applied = psa.apply(plan).items if plan.items else ()
-    except PsaError as error:
-        note(run, error.applied, error=error)
-        raise
-    note(run, applied)
-
-
-def note(run: PushRun, applied: Sequence[AppliedItem], error: PsaError | None = None) -> None:
-    done = {item.key: item for item in applied}
-    for row in run.items.filter(state=PushItem.State.PLANNED).select_related("service"):
-        item = done.get(row.service.key)
-        if item is not None:
-            row.state, row.line_id = PushItem.State.DONE, item.record_id
-        elif error is not None:
-            row.state, row.text = PushItem.State.FAILED, error.text
-        row.save(update_fields=["state", "line_id", "text"])
-    run.state = (
-        PushRun.State.DONE if error is None else PushRun.State.PARTLY if done else PushRun.State.FAILED
-    )
-    run.error_text = error.text if error else ""
-    run.finished_at = clock.now()
-    run.save(update_fields=["state", "error_text", "finished_at"])

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from integrations.psa import autotask
 from integrations.psa.addresses import AddressPolicy
+from integrations.psa.autotask.adjustments import SETTLED_AFTER
 from integrations.psa.autotask.contracts import INVOICE_DESCRIPTION_LENGTH as AUTOTASK_INVOICE_LENGTH
 from integrations.psa.autotask.opening import DESCRIPTION_LENGTH as AUTOTASK_DESCRIPTION_LENGTH
 from integrations.psa.autotask.opening import SUMMARY_LENGTH as AUTOTASK_SUMMARY_LENGTH
@@ -68,6 +69,7 @@ _AUTOTASK = Abilities(
     fractional_quantities=False,
     statistics=True,
     hosted_tab=False,
+    writes_settle_after=SETTLED_AFTER,
     labels={
         "company": "Organization",
         "board": "Queue",

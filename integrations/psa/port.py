@@ -126,7 +126,10 @@ class Psa(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Abilities:
-    """What a PSA can do at all; pages hide the rest. Lengths are characters."""
+    """What a PSA can do at all; pages hide the rest. Lengths are characters.
+
+    `writes_settle_after` (seconds): how long the PSA may go on carrying out a write after we stopped waiting for it.
+    """
 
     summary_length: int
     description_length: int
@@ -134,6 +137,7 @@ class Abilities:
     fractional_quantities: bool
     statistics: bool
     hosted_tab: bool
+    writes_settle_after: float = 0.0
     labels: Mapping[str, str] = field(default_factory=dict)
 
 
