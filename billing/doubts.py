@@ -2,8 +2,8 @@
 
 Neither PSA lets us find a line by a key of ours, and Autotask's changes cannot be read back: a write without an answer
 may be carried out much later. So the run is the intent, committed before the first byte: `PushRun.sent_at` is set
-while a write of it may be on its way, and taken back only by a clear answer, or by time. Until then nothing more is sent
-for the client, whoever asks and whichever process it is; then the lines are read and planned anew.
+while a write of it may be on its way, and taken back only by a clear answer, or by time. Until then nothing more is
+sent for the client, whoever asks and whichever process it is; then the lines are read and planned anew.
 """
 
 from __future__ import annotations

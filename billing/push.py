@@ -67,7 +67,7 @@ def wanted_for(client: Client, credentials: Credentials, company_id: str, *, tod
     wanted = Wanted()
     lines: dict[object, tuple[AgreementLink, list[WantedLine]]] = {}
     for row in references:
-        withheld = why_withheld(row, links, days.get(row.service_id, []), today)
+        withheld = why_withheld(row, credentials, links, days.get(row.service_id, []), today)
         if withheld is not None:
             wanted.withheld.append(withheld)
             continue
@@ -93,18 +93,29 @@ def agreement_links(client: Client, credentials: Credentials) -> dict[object, Ag
 
 
 def why_withheld(
-    row: CrossReference, links: dict[object, AgreementLink], days: Sequence[usage.Day], today: date
+    row: CrossReference,
+    credentials: Credentials,
+    links: dict[object, AgreementLink],
+    days: Sequence[usage.Day],
+    today: date,
 ) -> Withheld | None:
-    """The first reason not to push a service; None when it may go."""
+    """The first reason not to push a service over this connection; None when it may go."""
     service = row.service
     if not row.is_billed:
         return Withheld(service, "unticked", "Not billed (unticked).")
     if row.product is None:
         return Withheld(service, "no_product", "No PSA product is chosen in the cross-reference.")
+    if row.product.credentials_id != credentials.pk:
+        return elsewhere(service, f"Product {row.product.name}", "a product")
     if row.product.vanished_at is not None:
         return Withheld(service, "product_gone", f"Product {row.product.name} is no longer in the PSA.")
     if row.service_id not in links and None not in links:
         return Withheld(service, "no_agreement", "No agreement is chosen for this service.")
+    agreement = (links.get(row.service_id) or links[None]).agreement
+    if agreement.credentials_id != credentials.pk:
+        return elsewhere(service, f"Agreement {agreement.name}", "an agreement")
+    if agreement.vanished_at is not None:
+        return Withheld(service, "agreement_gone", f"Agreement {agreement.name} is no longer in the PSA.")
     if not days:
         return Withheld(
             service, "no_usage", "No usage was ever measured lately; nothing is pushed instead of 0."
@@ -114,6 +125,12 @@ def why_withheld(
             service, "stale", f"The newest usage is of {days[-1].on:%Y-%m-%d}; a stale number is not pushed."
         )
     return None
+
+
+def elsewhere(service: Service, what: str, another: str) -> Withheld:
+    """Each PSA numbers its own records: what one calls 302 is something else in another."""
+    text = f"{what} belongs to another PSA connection; choose {another} of the one in effect here."
+    return Withheld(service, "other_connection", text)
 
 
 def wanted_line(

@@ -7,13 +7,14 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from django.urls import reverse
 from rest_framework.test import APIClient
 
 from billing import synchronize, usage
-from billing.models import PushItem, PushRun, SynchronizeWindow, Usage
+from billing.models import AgreementLink, CrossReference, PushItem, PushRun, SynchronizeWindow, Usage
 from integrations import eventlog
 from integrations.dispatcher import Dispatcher
-from integrations.models import Delivery, Status
+from integrations.models import Choice, Delivery, Status
 from portal import clock
 from portal.models import Client
 from tests import make
@@ -206,3 +207,62 @@ def test_a_failure_is_not_repeated_by_the_hourly_look(world: make.World) -> None
     assert synchronize.request_due() == 0
     Delivery.objects.update(created_at=clock.now() - timedelta(hours=13))
     assert synchronize.request_due() == 1
+
+def own_connection(world: make.World) -> Any:
+    """The client gets a PSA of its own; its organization keeps another one."""
+    own = make.connect(world.client, world.sandbox)
+    make.companies.link_company(world.client, own, psa_company_id="250", name="Bakery Ott")
+    agreement = own.choices.get(kind="agreement", psa_id="401")
+    AgreementLink.objects.create(
+        partner=world.partner, client=world.client, credentials=own, agreement=agreement
+    )
+    return own
+
+
+def test_the_id_of_another_connections_product_is_never_used(world: make.World, drain: Any) -> None:
+    own = own_connection(world)
+    before = line(world)
+    make.api(world.token).post("/api/v1/usage", word(quantity=77))
+    drain()
+    delivery = Delivery.objects.get()
+    assert line(world) == before
+    assert (delivery.status, delivery.reason) == (Status.SKIPPED, "nothing_billable")
+    assert "another PSA connection" in delivery.outcome
+    CrossReference.objects.update(product=own.choices.get(kind="product", psa_id="302"))
+    synchronize.request(world.client, cause="button", at_once=True)
+    drain()
+    assert line(world)["quantity"] == 77
+
+
+@pytest.mark.parametrize(
+    ("spoil", "told"),
+    [
+        (lambda own: AgreementLink.objects.filter(credentials=own).update(agreement=elsewhere(own)), "another"),
+        (lambda own: own.choices.filter(kind="agreement").update(vanished_at=clock.now()), "no longer"),
+    ],
+)
+def test_an_agreement_that_is_not_of_this_connection_any_more_is_not_written_to(
+    world: make.World, drain: Any, spoil: Any, told: str
+) -> None:
+    own = own_connection(world)
+    CrossReference.objects.update(product=own.choices.get(kind="product", psa_id="302"))
+    spoil(own)
+    before = line(world)
+    make.api(world.token).post("/api/v1/usage", word(quantity=77))
+    drain()
+    assert line(world) == before
+    assert told in Delivery.objects.get().outcome
+
+
+def elsewhere(own: Any) -> Any:
+    return Choice.objects.exclude(credentials=own).get(kind="agreement", psa_id="401")
+
+
+def test_the_page_says_what_the_push_says_of_another_connections_product(
+    world: make.World, client: Any
+) -> None:
+    own_connection(world)
+    make.api(world.token).post("/api/v1/usage", word(quantity=77))
+    client.force_login(make.user(world.partner))
+    page = client.get(reverse("client_agreement", args=[world.client.pk])).content.decode()
+    assert "belongs to another PSA connection" in page
