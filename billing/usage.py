@@ -121,6 +121,9 @@ class Day:
     `quantity` is the sum of the newest words of all accounts; an account that is silent keeps its last word for
     `USAGE_FRESH_DAYS`, so that a feed that comes account by account never shows half a client. `raw` is what was
     measured on that very day.
+
+    A word about the client as a whole says the same as its accounts' words together, so the two are never added up: a
+    day with words about accounts counts these, a day with a total only counts the total.
     """
 
     on: date
@@ -148,13 +151,25 @@ def carried(rows: Sequence[Usage]) -> list[Day]:
     """Daily totals with each account's last word carried forward while it is fresh. `rows` are in order of days."""
     days: list[Day] = []
     last: dict[uuid.UUID | None, Usage] = {}
-    for on in sorted({row.measured_on for row in rows}):
-        todays = [row for row in rows if row.measured_on == on]
+    by_day: dict[date, list[Usage]] = {}
+    for row in rows:
+        by_day.setdefault(row.measured_on, []).append(row)
+    for on, todays in sorted(by_day.items()):
         last.update({row.account_id: row for row in todays})
         oldest = on - timedelta(days=settings.USAGE_FRESH_DAYS)
-        total = sum((row.quantity for row in last.values() if row.measured_on >= oldest), Decimal(0))
-        days.append(Day(on=on, quantity=total, raw=sum((row.quantity for row in todays), Decimal(0))))
+        by_account = is_by_account(todays)
+        fresh = [row for row in last.values() if row.measured_on >= oldest]
+        days.append(Day(on=on, quantity=added(fresh, by_account), raw=added(todays, by_account)))
     return days
+
+
+def is_by_account(todays: Iterable[Usage]) -> bool:
+    """Whether a day is counted by its accounts; else by the word about the client as a whole."""
+    return any(row.account_id is not None for row in todays)
+
+
+def added(rows: Iterable[Usage], by_account: bool) -> Decimal:
+    return sum((row.quantity for row in rows if (row.account_id is not None) == by_account), Decimal(0))
 
 
 def within(month: date, days: Sequence[Day]) -> list[Day]:
@@ -167,13 +182,18 @@ def is_fresh(days: Sequence[Day], today: date) -> bool:
 
 
 def accounts_on(client: Client, service_id: uuid.UUID, on: date) -> list[tuple[str, Decimal]]:
-    """Each account's last fresh word about a service on a day, by account no.; for invoice descriptions."""
+    """Each account's last fresh word about a service on a day, by account no.; for invoice descriptions.
+
+    Empty for a day of which only the client's total is known.
+    """
     since = on - timedelta(days=settings.USAGE_FRESH_DAYS)
     rows = Usage.objects.filter(
         client=client, service=service_id, is_current=True, measured_on__gte=since, measured_on__lte=on
     )
-    rows = rows.filter(account__isnull=False).order_by("measured_on", "id")
-    newest = dict(rows.values_list("account__key", "quantity"))
+    rows = rows.select_related("account").order_by("measured_on", "id")
+    if not is_by_account(row for row in rows if row.measured_on == on):
+        return []
+    newest = {row.account.key: row.quantity for row in rows if row.account}
     return sorted((key, quantity) for key, quantity in newest.items() if quantity)
 
 
