@@ -156,9 +156,10 @@ def invoice_description(
 ) -> str:
     """The text of the invoice line: what was counted, when, and each account's share."""
     newest = days[-1].on
-    lines = [
-        f"{service.name}: {plain(quantity)} {service.unit} ({service.get_aggregation_display()}, {newest})"
-    ]
+    counted = service.get_aggregation_display()
+    if service.aggregation != Service.Aggregation.LAST:
+        counted = f"{counted} of {newest:%Y-%m}"
+    lines = [f"{service.name}: {plain(quantity)} {service.unit} ({counted}, {newest})"]
     lines += [
         f"{key}: {plain(share)} {service.unit}"
         for key, share in usage.accounts_on(client, service.pk, newest)

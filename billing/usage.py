@@ -132,19 +132,27 @@ class Day:
 
 
 def days_of(client: Client, services: Iterable[uuid.UUID], *, today: date) -> dict[uuid.UUID, list[Day]]:
-    """The days of the current month that have words, by service, oldest first; and the newest fresh day before it.
+    """By service, the days that have words of the month of its newest word, oldest first.
 
-    One query.
+    That is the current month, or, while it has no word of its own, the month before: what came to be known of it late
+    still counts, and its sum does not shrink to one day on the first. One query.
     """
-    month = today.replace(day=1)
-    since = month - timedelta(days=2 * settings.USAGE_FRESH_DAYS)
+    since = oldest_needed(today)
     rows = Usage.objects.filter(
         client=client, service__in=services, is_current=True, measured_on__gte=since, measured_on__lte=today
     ).order_by("measured_on", "id")
     by_service: dict[uuid.UUID, list[Usage]] = {}
     for row in rows:
         by_service.setdefault(row.service_id, []).append(row)
-    return {service: within(month, carried(found)) for service, found in by_service.items()}
+    return {service: of_newest_month(carried(found)) for service, found in by_service.items()}
+
+
+def oldest_needed(today: date) -> date:
+    """The whole of the month that a fresh word may be of, with what is carried into it; and some days more, to tell a
+    stale word from none.
+    """
+    fresh = timedelta(days=settings.USAGE_FRESH_DAYS)
+    return min((today - fresh).replace(day=1) - fresh, today.replace(day=1) - 2 * fresh)
 
 
 def carried(rows: Sequence[Usage]) -> list[Day]:
@@ -172,8 +180,8 @@ def added(rows: Iterable[Usage], by_account: bool) -> Decimal:
     return sum((row.quantity for row in rows if (row.account_id is not None) == by_account), Decimal(0))
 
 
-def within(month: date, days: Sequence[Day]) -> list[Day]:
-    return [day for day in days if day.on >= month] or list(days[-1:])
+def of_newest_month(days: Sequence[Day]) -> list[Day]:
+    return [day for day in days if day.on >= days[-1].on.replace(day=1)]
 
 
 def is_fresh(days: Sequence[Day], today: date) -> bool:

@@ -60,7 +60,7 @@ def client_agreement(request: PageRequest, pk: uuid.UUID) -> HttpResponse:
         "links": links,
         "lines": service_lines(client, connection, {row.service_id: row for row in links}),
         "runs": runs.order_by("-started_at", "-id")[:RUNS],
-        "window": SynchronizeWindow.objects.filter(client=client).first(),
+        "window": SynchronizeWindow.objects.filter(client=client).first() or SynchronizeWindow(client=client),
         "now": clock.now(),
     }
     return pages.show(request, "billing/client_agreement.html", context, partner=client.partner)
@@ -83,7 +83,9 @@ def service_line(
     today: date,
 ) -> ServiceLine:
     quantity = quantities.quantity_of(row.service, days) if days else None
-    return ServiceLine(row, days[-1] if days else None, quantity, why_not(row, connection, links, days, today))
+    return ServiceLine(
+        row, days[-1] if days else None, quantity, why_not(row, connection, links, days, today)
+    )
 
 
 def why_not(

@@ -1,4 +1,4 @@
-"""A write without an answer may be carried out later: nothing more is sent until that is sure, whatever happens to us."""
+"""A write without an answer may be carried out late: nothing more is sent until that is sure, whatever befalls us."""
 
 from __future__ import annotations
 

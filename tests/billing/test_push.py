@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -11,7 +11,15 @@ from django.urls import reverse
 from rest_framework.test import APIClient
 
 from billing import synchronize, usage
-from billing.models import AgreementLink, CrossReference, PushItem, PushRun, SynchronizeWindow, Usage
+from billing.models import (
+    AgreementLink,
+    CrossReference,
+    PushItem,
+    PushRun,
+    Service,
+    SynchronizeWindow,
+    Usage,
+)
 from integrations import eventlog
 from integrations.dispatcher import Dispatcher
 from integrations.models import Choice, Delivery, Status
@@ -208,6 +216,7 @@ def test_a_failure_is_not_repeated_by_the_hourly_look(world: make.World) -> None
     Delivery.objects.update(created_at=clock.now() - timedelta(hours=13))
     assert synchronize.request_due() == 1
 
+
 def own_connection(world: make.World) -> Any:
     """The client gets a PSA of its own; its organization keeps another one."""
     own = make.connect(world.client, world.sandbox)
@@ -237,7 +246,10 @@ def test_the_id_of_another_connections_product_is_never_used(world: make.World, 
 @pytest.mark.parametrize(
     ("spoil", "told"),
     [
-        (lambda own: AgreementLink.objects.filter(credentials=own).update(agreement=elsewhere(own)), "another"),
+        (
+            lambda own: AgreementLink.objects.filter(credentials=own).update(agreement=elsewhere(own)),
+            "another",
+        ),
         (lambda own: own.choices.filter(kind="agreement").update(vanished_at=clock.now()), "no longer"),
     ],
 )
@@ -266,3 +278,29 @@ def test_the_page_says_what_the_push_says_of_another_connections_product(
     client.force_login(make.user(world.partner))
     page = client.get(reverse("client_agreement", args=[world.client.pk])).content.decode()
     assert "belongs to another PSA connection" in page
+
+
+@pytest.fixture
+def first_of_month(monkeypatch: pytest.MonkeyPatch) -> date:
+    """It is the first of a month, where the client is."""
+    first = clock.now().date().replace(day=1)
+    monkeypatch.setattr(usage, "today_for", lambda client: first)
+    return first
+
+
+@pytest.mark.parametrize(("aggregation", "expected"), [("sum", 310), ("peak", 40), ("average", 12)])
+def test_on_the_first_of_a_month_the_month_before_is_still_billed_with_its_late_words(
+    world: make.World, drain: Any, first_of_month: date, aggregation: str, expected: int
+) -> None:
+    Service.objects.update(aggregation=aggregation)
+    days = [first_of_month - timedelta(days=back) for back in range(1, 29)]
+    words = [word(quantity=40 if day == days[-1] else 10, measured_on=day.isoformat()) for day in days]
+    api = make.api(world.token)
+    api.post("/api/v1/usage", {"usage": words})
+    drain()
+    assert line(world)["quantity"] == expected
+    assert f"of {days[0]:%Y-%m}, {days[0]}" in line(world)["invoiceDescription"]
+    api.post("/api/v1/usage", word(quantity=7, measured_on=first_of_month.isoformat()))
+    synchronize.request(world.client, cause="button", at_once=True)
+    drain()
+    assert line(world)["quantity"] == 7, "a month ends when the next one has a word of its own"
