@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 
 from django.db import IntegrityError, transaction
@@ -187,11 +187,10 @@ class Pushes:
         return tasks
 
     def record(self, results: Sequence[tuple[Delivery, Outcome]]) -> None:
-        newer = synchronize.waiting_subjects(delivery.subject for delivery, _ in results)
         for delivery, outcome in results:
-            if outcome.facts.get("is_success"):
-                synchronize.succeeded(delivery.client)
-            if delivery.status == Status.WAITING and delivery.subject in newer:
+            if as_of := outcome.facts.get("as_of"):
+                synchronize.succeeded(delivery.client, as_of=as_of)
+            if delivery.status == Status.WAITING and synchronize.take_over(delivery):
                 give_way(delivery)
 
 
@@ -222,12 +221,14 @@ class PushTask:
         if not company:
             return outcomes.skipped("client_skipped", f"{client.name} is mapped to “skip”.")
         mode = inheritance.mode_of(client, "billing", inheritance.Tree.of(client.partner_id)).value
+        as_of = clock.now()
         wanted = wanted_for(client, self.credentials, company, today=usage.today_for(client))
         if not wanted.agreements:
             return nothing_to_push(wanted)
-        return self.push(psa, client, wanted, writes=mode != "observe")
+        return self.push(psa, client, wanted, as_of, writes=mode != "observe")
 
-    def push(self, psa: Psa, client: Client, wanted: Wanted, *, writes: bool) -> Outcome:
+    def push(self, psa: Psa, client: Client, wanted: Wanted, as_of: datetime, *, writes: bool) -> Outcome:
+        """`as_of` is when usage was read."""
         pushed = Pushed(held=len(wanted.withheld))
         for lines in wanted.agreements:
             plan = psa.plan_lines(lines)
@@ -257,7 +258,7 @@ class PushTask:
                 plan=pushed.plans[0],
                 again_in=LOOK_AGAIN,
             )
-        return outcomes.done(f"{sentence(pushed)}.", plan=pushed.plans[0], is_success=True)
+        return outcomes.done(f"{sentence(pushed)}.", plan=pushed.plans[0], as_of=as_of)
 
 
 def nothing_to_push(wanted: Wanted) -> Outcome:

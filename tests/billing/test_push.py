@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import threading
+import time
+from collections.abc import Callable
 from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
 
 import pytest
+from django.db import connections
 from django.urls import reverse
 from rest_framework.test import APIClient
 
@@ -24,7 +28,7 @@ from integrations import eventlog
 from integrations.dispatcher import Dispatcher
 from integrations.models import Choice, Delivery, Status
 from portal import clock
-from portal.models import Client
+from portal.models import Client, Partner
 from tests import make
 
 
@@ -304,3 +308,144 @@ def test_on_the_first_of_a_month_the_month_before_is_still_billed_with_its_late_
     synchronize.request(world.client, cause="button", at_once=True)
     drain()
     assert line(world)["quantity"] == 7, "a month ends when the next one has a word of its own"
+
+
+def claimed(dispatcher: Dispatcher) -> None:
+    assert dispatcher.claim_round()
+
+
+def finish(dispatcher: Dispatcher) -> None:
+    dispatcher.stop()
+    dispatcher.drain()
+
+
+def test_usage_that_comes_while_a_push_runs_is_not_taken_for_pushed(world: make.World, drain: Any) -> None:
+    world.sandbox.control.fault("latency", path="additions", seconds=0.5, times=1)
+    api = make.api(world.token)
+    api.post("/api/v1/usage", word())
+    dispatcher = Dispatcher()
+    claimed(dispatcher)
+    wait_until(lambda: any("additions" in row["path"] for row in world.sandbox.control.requests()))
+    api.post("/api/v1/usage", word(quantity=8))
+    finish(dispatcher)
+    assert line(world)["quantity"] == 5
+    Delivery.objects.filter(status=Status.WAITING).update(status=Status.FAILED, reason="gave_up")
+    Delivery.objects.update(created_at=clock.now() - timedelta(hours=13))
+    assert synchronize.request_due() == 1
+    synchronize.hurry([world.client])
+    drain()
+    assert line(world)["quantity"] == 8
+
+
+def wait_until(done: Callable[[], bool]) -> None:
+    ends_at = time.monotonic() + 10
+    while not done():
+        assert time.monotonic() < ends_at
+        time.sleep(0.01)
+
+
+def test_who_gives_way_to_a_newer_synchronization_leaves_it_his_turn(world: make.World, drain: Any) -> None:
+    api = make.api(world.token)
+    api.post("/api/v1/usage", word())
+    drain()
+    synchronize.request(world.client, cause="button", at_once=True)
+    world.sandbox.control.fault("status_500", path="additions", times=1)
+    dispatcher = Dispatcher()
+    claimed(dispatcher)
+    api.post("/api/v1/usage", word(quantity=8))
+    newer = Delivery.objects.get(status=Status.WAITING)
+    assert newer.reason == "synchronize_window"
+    finish(dispatcher)
+    drain()
+    newer.refresh_from_db()
+    assert (newer.status, line(world)["quantity"]) == (Status.DONE, 8)
+
+
+def test_usage_of_a_day_that_has_not_begun_for_the_partner_is_pushed_when_it_has(
+    world: make.World, drain: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Partner.objects.update(time_zone="Pacific/Pago_Pago")
+    today = clock.today_in("Pacific/Pago_Pago")
+    tomorrow = today + timedelta(days=1)
+    api = make.api(world.token)
+    words = [word(measured_on=today.isoformat()), word(measured_on=tomorrow.isoformat(), quantity=9)]
+    api.post("/api/v1/usage", {"usage": words})
+    drain()
+    assert line(world)["quantity"] == 5
+    Delivery.objects.update(created_at=clock.now() - timedelta(hours=13))
+    assert synchronize.request_due() == 0, "the day has not begun"
+    monkeypatch.setattr(clock, "today_in", lambda zone: tomorrow)
+    assert synchronize.request_due() == 1
+    synchronize.hurry([world.client])
+    drain()
+    assert line(world)["quantity"] == 9
+
+
+def in_thread(work: Callable[[], object]) -> threading.Thread:
+    def run() -> None:
+        try:
+            work()
+        finally:
+            connections.close_all()
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    return thread
+
+
+def hold_before_commit(monkeypatch: pytest.MonkeyPatch) -> tuple[threading.Event, threading.Event]:
+    """The next `request_many` stops inside its transaction, having asked: set the second event to let it go on."""
+    asked, go = threading.Event(), threading.Event()
+    really = synchronize.request_many
+
+    def held(*args: Any, **more: Any) -> list[Delivery]:
+        monkeypatch.setattr(synchronize, "request_many", really)
+        found = really(*args, **more)
+        asked.set()
+        assert go.wait(10)
+        return found
+
+    monkeypatch.setattr(synchronize, "request_many", held)
+    return asked, go
+
+
+@pytest.mark.postgres
+def test_a_synchronization_that_waits_does_not_start_before_usage_that_counts_on_it_is_committed(
+    world: make.World, drain: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make.api(world.token).post("/api/v1/usage", word())
+    asked, go = hold_before_commit(monkeypatch)
+    sender = in_thread(lambda: make.api(world.token).post("/api/v1/usage", word(quantity=9)))
+    assert asked.wait(10)
+    dispatcher = in_thread(drain)
+    dispatcher.join(5)  # it stands before the row that is not committed
+    go.set()
+    sender.join()
+    dispatcher.join()
+    drain()
+    assert line(world)["quantity"] == 9
+
+
+@pytest.mark.postgres
+def test_who_finds_anothers_synchronization_just_stored_looks_whether_it_still_waits(
+    world: make.World, drain: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two batches, nothing waits yet: the second meets the first's row, and that one may be done before it commits."""
+    first_asked, first_go = hold_before_commit(monkeypatch)
+    first = in_thread(lambda: make.api(world.token).post("/api/v1/usage", word(account="A", quantity=4)))
+    assert first_asked.wait(10)
+    second_asked, second_go = hold_before_commit(monkeypatch)
+    second = in_thread(lambda: make.api(world.token).post("/api/v1/usage", word(account="B", quantity=6)))
+    time.sleep(0.5)  # it stands before the first's row
+    first_go.set()
+    first.join()
+    assert second_asked.wait(10)
+    dispatcher = in_thread(drain)
+    dispatcher.join(5)  # it stands before the row that is not committed
+    second_go.set()
+    second.join()
+    dispatcher.join()
+    SynchronizeWindow.objects.all().delete()
+    synchronize.hurry([world.client])
+    drain()
+    assert line(world)["quantity"] == 10
