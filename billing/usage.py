@@ -12,7 +12,7 @@ from datetime import date, timedelta
 from decimal import Decimal
 
 from django.conf import settings
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, OperationalError
 
 from billing import synchronize
 from billing.models import Service, Usage
@@ -42,10 +42,13 @@ def record(words: Sequence[Measured]) -> int:
     """
     for attempt in range(MOST_TRIES):
         try:
-            with transaction.atomic():
+            with database.writing():
                 return _record(words)
         except IntegrityError:  # somebody else spoke of the same day at the same moment
             if attempt == MOST_TRIES - 1:
+                raise
+        except OperationalError as error:
+            if not database.lost_a_race(error) or attempt == MOST_TRIES - 1:
                 raise
     return 0
 
@@ -55,7 +58,11 @@ def _record(words: Sequence[Measured]) -> int:
     latest: dict[Key, Measured] = {key_of(word, accounts): word for word in words}
     known = current_rows(latest)
     changed = {
-        key: word for key, word in latest.items() if key not in known or known[key].quantity != word.quantity
+        key: latest[key]
+        for key in sorted(
+            latest, key=str
+        )  # all write in one order, so that none waits for another in a circle
+        if key not in known or known[key].quantity != latest[key].quantity
     }
     Usage.objects.filter(pk__in=[known[key].pk for key in changed if key in known]).update(is_current=False)
     Usage.objects.bulk_create(

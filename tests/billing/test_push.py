@@ -7,10 +7,11 @@ import time
 from collections.abc import Callable
 from datetime import date, timedelta
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 import pytest
-from django.db import connections
+from django.db import OperationalError, connections
 from django.urls import reverse
 from rest_framework.test import APIClient
 
@@ -155,6 +156,8 @@ def test_the_last_word_of_a_day_counts_and_the_first_is_kept(world: make.World) 
         ({"quantity": "NaN"}, "quantity", "not_a_quantity"),
         ({"quantity": True}, "quantity", "not_a_quantity"),
         ({"quantity": "1e400"}, "quantity", "not_a_quantity"),
+        ({"quantity": "99999999999999.99999"}, "quantity", "not_a_quantity"),
+        ({"quantity": "-0.00001"}, "quantity", "not_a_quantity"),
         ({"measured_on": "21.11.2026"}, "measured_on", "not_a_day"),
         ({"measured_on": "2999-01-01"}, "measured_on", "day_out_of_range"),
         ({"account": "\x00"}, "account", "bad_character"),
@@ -449,3 +452,43 @@ def test_who_finds_anothers_synchronization_just_stored_looks_whether_it_still_w
     synchronize.hurry([world.client])
     drain()
     assert line(world)["quantity"] == 10
+
+
+@pytest.mark.postgres
+def test_batches_in_opposite_order_do_not_refuse_each_other(world: make.World) -> None:
+    others = [make.clients.add_client(world.partner, name=f"Client {number}") for number in range(40)]
+    answers: list[int] = []
+
+    def send(items: list[dict[str, Any]]) -> None:
+        answers.append(make.api(world.token).post("/api/v1/usage", {"usage": items}).status_code)
+
+    for batch in range(4):
+        items = [word(client=one.number, account=f"{batch}-{n}") for one in others for n in range(10)]
+        for thread in [in_thread(partial(send, items)), in_thread(partial(send, items[::-1]))]:
+            thread.join()
+    assert answers == [202] * 8
+    assert Usage.objects.filter(is_current=True).count() == 4 * len(others) * 10
+
+
+def test_a_lost_race_is_run_again_and_another_trouble_is_not(
+    world: make.World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    really, failures = usage.current_rows, ["40P01", "40001"]
+
+    def unlucky(keys: Any) -> Any:
+        if failures:
+            raise OperationalError from lost(failures.pop())
+        return really(keys)
+
+    monkeypatch.setattr(usage, "current_rows", unlucky)
+    assert make.api(world.token).post("/api/v1/usage", word()).status_code == 202
+    assert Usage.objects.count() == 1
+    failures.append("53100")
+    answer = make.api(world.token).post("/api/v1/usage", word(quantity=6))
+    assert (answer.status_code, Usage.objects.count()) == (503, 1)
+
+
+def lost(sqlstate: str) -> Exception:
+    error = Exception()
+    error.sqlstate = sqlstate  # type: ignore[attr-defined]
+    return error
