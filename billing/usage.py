@@ -57,12 +57,11 @@ def _record(words: Sequence[Measured]) -> int:
     accounts = accounts_for(words)
     latest: dict[Key, Measured] = {key_of(word, accounts): word for word in words}
     known = current_rows(latest)
+    in_order = sorted(
+        latest.items(), key=str_of_key
+    )  # all write in one, so that none waits for another in a circle
     changed = {
-        key: latest[key]
-        for key in sorted(
-            latest, key=str
-        )  # all write in one order, so that none waits for another in a circle
-        if key not in known or known[key].quantity != latest[key].quantity
+        key: word for key, word in in_order if key not in known or known[key].quantity != word.quantity
     }
     Usage.objects.filter(pk__in=[known[key].pk for key in changed if key in known]).update(is_current=False)
     Usage.objects.bulk_create(
@@ -82,6 +81,10 @@ def _record(words: Sequence[Measured]) -> int:
     clients = {word.client.pk: word.client for word in changed.values()}
     synchronize.request_many(clients.values(), cause="usage")
     return len(changed)
+
+
+def str_of_key(item: tuple[Key, Measured]) -> str:
+    return str(item[0])
 
 
 def key_of(word: Measured, accounts: Mapping[tuple[uuid.UUID, str], uuid.UUID]) -> Key:

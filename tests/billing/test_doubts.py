@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import time
 from collections.abc import Callable, Iterator
@@ -10,6 +11,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.apps import apps
 from django.db import IntegrityError, transaction
 
 from billing import synchronize
@@ -244,6 +246,24 @@ def test_what_was_written_before_an_error_is_kept_line_by_line(world: make.World
 
 def other_service() -> Service:
     return Service.objects.exclude(key="online-backup-servers").order_by("key")[0]
+
+
+def test_runs_that_an_earlier_version_left_planned_are_taken_up_and_settled(
+    world: make.World, drain: Any, settings: Any
+) -> None:
+    row = {"partner": world.partner, "client": world.client, "credentials": world.credentials}
+    for hours in (3, 2, 1):
+        began = clock.now() - timedelta(hours=hours)
+        PushRun.objects.create(**row, agreement_id="401", started_at=began, plan={"items": []})
+    importlib.import_module("billing.migrations.0005_runs_in_doubt").take_up(apps, None)
+    assert PushRun.objects.exclude(sent_at=None).count() == 1
+    make.api(world.token).post("/api/v1/usage", word(5))
+    drain()
+    assert set(PushRun.objects.values_list("state", flat=True)) == {"in_doubt"}
+    pass_time(settings.PSA_DEADLINE + sum(settings.SEARCH_DELAYS) + 1)
+    drain()
+    assert PushRun.objects.filter(sent_at=None).count() == 4
+    assert lines(world) == [5]
 
 
 def test_the_database_forbids_two_pushes_of_one_agreement_on_their_way(world: make.World) -> None:

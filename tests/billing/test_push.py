@@ -140,6 +140,18 @@ def test_a_feed_that_comes_account_by_account_never_shows_half_a_client(world: m
     assert days[-1].quantity == Decimal(31)
 
 
+def test_a_day_of_which_only_the_total_is_known_names_no_accounts(world: make.World) -> None:
+    today = clock.now().date()
+    api = make.api(world.token)
+    yesterday = (today - timedelta(days=1)).isoformat()
+    api.post("/api/v1/usage", word(account="SRV-01", quantity=4, measured_on=yesterday))
+    api.post("/api/v1/usage", word(quantity=6))
+    service = Service.objects.get(key="online-backup-servers")
+    assert usage.accounts_on(world.client, service.pk, today) == []
+    api.post("/api/v1/usage", word(account="SRV-02", quantity=3))
+    assert usage.accounts_on(world.client, service.pk, today) == [("SRV-01", 4), ("SRV-02", 3)]
+
+
 def test_the_last_word_of_a_day_counts_and_the_first_is_kept(world: make.World) -> None:
     api = make.api(world.token)
     api.post("/api/v1/usage", word(quantity=5))
