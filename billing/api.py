@@ -144,9 +144,12 @@ def quantity_of(item: dict[str, Any], errors: list[FieldError]) -> Decimal:
         if isinstance(value, bool) or not isinstance(value, int | float | str):
             raise InvalidOperation
         quantity = Decimal(str(value))
-        if not quantity.is_finite() or quantity < 0 or quantity >= MOST_DIGITS:
+        if not quantity.is_finite() or quantity < 0:
             raise InvalidOperation
-        return quantity.quantize(Decimal("0.0001"))
+        quantity = quantity.quantize(Decimal("0.0001"))
+        if quantity >= MOST_DIGITS:
+            raise InvalidOperation
+        return quantity
     except InvalidOperation:
         errors.append(
             FieldError(

@@ -169,13 +169,18 @@ class SynchronizeWindow(TenantModel):
 
 
 class PushRun(TenantModel):
-    """One synchronization of one client's agreement: what was wanted, planned and done. The unit of undo."""
+    """One synchronization of one client's agreement: what was wanted, planned and done. The unit of undo.
+
+    `sent_at` is set while a write of it may be on its way to the PSA: from before the first byte until a clear answer,
+    or until no late one can come any more. `in doubt` says that whether its last write was carried out was never told.
+    """
 
     class State(models.TextChoices):
         PLANNED = "planned"
         DONE = "done"
         PARTLY = "partly"
         FAILED = "failed"
+        IN_DOUBT = "in_doubt", "In doubt"
         OBSERVED = "observed"
 
     client = models.ForeignKey(Client, on_delete=models.CASCADE, related_name="push_runs")
@@ -187,11 +192,23 @@ class PushRun(TenantModel):
     plan = models.JSONField(default=dict)
     digest = models.CharField(max_length=64)
     started_at = models.DateTimeField(default=clock.now)
+    sent_at = models.DateTimeField(null=True, editable=False)
     finished_at = models.DateTimeField(null=True)
     error_text = models.TextField(blank=True)
 
     class Meta:
         ordering = ("-started_at", "-id")
+        constraints = (
+            models.UniqueConstraint(
+                fields=["client", "credentials", "agreement_id"],
+                condition=Q(sent_at__isnull=False),
+                name="one_push_on_its_way_per_agreement",
+            ),
+            models.CheckConstraint(
+                condition=Q(sent_at=None) | Q(state__in=("planned", "in_doubt")),
+                name="finished_push_is_not_on_its_way",
+            ),
+        )
         indexes = (models.Index(fields=["client", "-started_at"], name="push_run_of_client"),)
 
     def __str__(self) -> str:
@@ -207,6 +224,7 @@ class PushItem(TenantModel):
         UNCHANGED = "unchanged"
         HELD = "held"
         FAILED = "failed"
+        IN_DOUBT = "in_doubt", "In doubt"
 
     run = models.ForeignKey(PushRun, on_delete=models.CASCADE, related_name="items")
     service = models.ForeignKey(Service, on_delete=models.PROTECT, related_name="+")

@@ -6,29 +6,29 @@ with before and after of every line, before anything is written; it is the unit 
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 
-from django.db import transaction
+from django.db import IntegrityError, transaction
 
-from billing import quantities, synchronize, usage
+from billing import doubts, quantities, synchronize, usage
 from billing.crossreferences import CrossReferences
 from billing.models import AgreementLink, CrossReference, PushItem, PushRun, Service
 from integrations import companies, effective, outcomes
 from integrations.dispatcher import Task
 from integrations.models import Credentials, Delivery, Status
 from integrations.outcomes import Outcome
-from integrations.psa.errors import PsaError
-from integrations.psa.plan import AppliedItem, Plan
+from integrations.psa.plan import Plan
 from integrations.psa.port import Psa
 from integrations.psa.wanted import WantedLine, WantedLines
 from portal import chaos, clock, inheritance
 from portal.models import Client
 
-logger = logging.getLogger(__name__)
+UNSETTLED = "units_unsettled"
+"""The adapter's finding that an earlier change of a line, by whomever, may still be carried out."""
+LOOK_AGAIN = 60.0
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ def wanted_for(client: Client, credentials: Credentials, company_id: str, *, tod
     wanted = Wanted()
     lines: dict[object, tuple[AgreementLink, list[WantedLine]]] = {}
     for row in references:
-        withheld = why_withheld(row, links, days.get(row.service_id, []), today)
+        withheld = why_withheld(row, credentials, links, days.get(row.service_id, []), today)
         if withheld is not None:
             wanted.withheld.append(withheld)
             continue
@@ -93,18 +93,29 @@ def agreement_links(client: Client, credentials: Credentials) -> dict[object, Ag
 
 
 def why_withheld(
-    row: CrossReference, links: dict[object, AgreementLink], days: Sequence[usage.Day], today: date
+    row: CrossReference,
+    credentials: Credentials,
+    links: dict[object, AgreementLink],
+    days: Sequence[usage.Day],
+    today: date,
 ) -> Withheld | None:
-    """The first reason not to push a service; None when it may go."""
+    """The first reason not to push a service over this connection; None when it may go."""
     service = row.service
     if not row.is_billed:
         return Withheld(service, "unticked", "Not billed (unticked).")
     if row.product is None:
         return Withheld(service, "no_product", "No PSA product is chosen in the cross-reference.")
+    if row.product.credentials_id != credentials.pk:
+        return elsewhere(service, f"Product {row.product.name}", "a product")
     if row.product.vanished_at is not None:
         return Withheld(service, "product_gone", f"Product {row.product.name} is no longer in the PSA.")
     if row.service_id not in links and None not in links:
         return Withheld(service, "no_agreement", "No agreement is chosen for this service.")
+    agreement = (links.get(row.service_id) or links[None]).agreement
+    if agreement.credentials_id != credentials.pk:
+        return elsewhere(service, f"Agreement {agreement.name}", "an agreement")
+    if agreement.vanished_at is not None:
+        return Withheld(service, "agreement_gone", f"Agreement {agreement.name} is no longer in the PSA.")
     if not days:
         return Withheld(
             service, "no_usage", "No usage was ever measured lately; nothing is pushed instead of 0."
@@ -114,6 +125,12 @@ def why_withheld(
             service, "stale", f"The newest usage is of {days[-1].on:%Y-%m-%d}; a stale number is not pushed."
         )
     return None
+
+
+def elsewhere(service: Service, what: str, another: str) -> Withheld:
+    """Each PSA numbers its own records: what one calls 302 is something else in another."""
+    text = f"{what} belongs to another PSA connection; choose {another} of the one in effect here."
+    return Withheld(service, "other_connection", text)
 
 
 def wanted_line(
@@ -139,9 +156,10 @@ def invoice_description(
 ) -> str:
     """The text of the invoice line: what was counted, when, and each account's share."""
     newest = days[-1].on
-    lines = [
-        f"{service.name}: {plain(quantity)} {service.unit} ({service.get_aggregation_display()}, {newest})"
-    ]
+    counted = service.get_aggregation_display()
+    if service.aggregation != Service.Aggregation.LAST:
+        counted = f"{counted} of {newest:%Y-%m}"
+    lines = [f"{service.name}: {plain(quantity)} {service.unit} ({counted}, {newest})"]
     lines += [
         f"{key}: {plain(share)} {service.unit}"
         for key, share in usage.accounts_on(client, service.pk, newest)
@@ -176,11 +194,10 @@ class Pushes:
         return tasks
 
     def record(self, results: Sequence[tuple[Delivery, Outcome]]) -> None:
-        newer = synchronize.waiting_subjects(delivery.subject for delivery, _ in results)
         for delivery, outcome in results:
-            if outcome.facts.get("is_success"):
-                synchronize.succeeded(delivery.client)
-            if delivery.status == Status.WAITING and delivery.subject in newer:
+            if as_of := outcome.facts.get("as_of"):
+                synchronize.succeeded(delivery.client, as_of=as_of)
+            if delivery.status == Status.WAITING and synchronize.take_over(delivery):
                 give_way(delivery)
 
 
@@ -203,6 +220,8 @@ class PushTask:
     def run(self, psa: Psa) -> Outcome:
         """Uses the database between calls, never around one."""
         client = Client.objects.select_related("partner").get(pk=self.delivery.client_id)
+        if waits := doubts.unsettled(client):
+            return waits
         company = companies.links_of([client.pk], [self.credentials.pk]).get((client.pk, self.credentials.pk))
         if company is None:
             return outcomes.held(
@@ -211,26 +230,44 @@ class PushTask:
         if not company:
             return outcomes.skipped("client_skipped", f"{client.name} is mapped to “skip”.")
         mode = inheritance.mode_of(client, "billing", inheritance.Tree.of(client.partner_id)).value
+        as_of = clock.now()
         wanted = wanted_for(client, self.credentials, company, today=usage.today_for(client))
         if not wanted.agreements:
             return nothing_to_push(wanted)
-        return self.push(psa, client, wanted, writes=mode != "observe")
+        return self.push(psa, client, wanted, as_of, writes=mode != "observe")
 
-    def push(self, psa: Psa, client: Client, wanted: Wanted, *, writes: bool) -> Outcome:
+    def push(self, psa: Psa, client: Client, wanted: Wanted, as_of: datetime, *, writes: bool) -> Outcome:
+        """`as_of` is when usage was read."""
         pushed = Pushed(held=len(wanted.withheld))
         for lines in wanted.agreements:
             plan = psa.plan_lines(lines)
             chaos.point("planned")
-            run = remember(client, self, lines, plan, wanted, observed=not writes)
+            try:
+                run = remember(client, self, lines, plan, wanted, observed=not writes)
+            except IntegrityError:  # a process that lost its lane stored its own at the last moment
+                if waits := doubts.unsettled(client):
+                    return waits
+                raise
             pushed.plans.append(plan)
             if writes:
-                carry_out(psa, run, plan)
+                doubts.carry_out(psa, run, plan)
             pushed.written += len(plan.items)
             pushed.unchanged += len(plan.unchanged)
             pushed.held += len(plan.findings)
         if not writes:
             return outcomes.skipped("observe", f"Observe mode: {sentence(pushed)}.", plan=pushed.plans[0])
-        return outcomes.done(f"{sentence(pushed)}.", plan=pushed.plans[0], is_success=True)
+        if waiting := [
+            finding for plan in pushed.plans for finding in plan.findings if finding.code == UNSETTLED
+        ]:
+            text = f"{sentence(pushed)}. {waiting[0].text} {waiting[0].advice}"
+            return Outcome(
+                status=Status.WAITING,
+                reason="unsettled",
+                text=text,
+                plan=pushed.plans[0],
+                again_in=LOOK_AGAIN,
+            )
+        return outcomes.done(f"{sentence(pushed)}.", plan=pushed.plans[0], as_of=as_of)
 
 
 def nothing_to_push(wanted: Wanted) -> Outcome:
@@ -260,6 +297,7 @@ def remember(
             agreement_id=lines.agreement_id,
             agreement_name=lines.agreement_name,
             state=PushRun.State.OBSERVED if observed else PushRun.State.PLANNED,
+            sent_at=None if observed or not plan.items else clock.now(),
             plan=plan.as_json(),
             digest=plan.digest,
         )
@@ -289,30 +327,3 @@ def items_of(run: PushRun, lines: WantedLines, plan: Plan, wanted: Wanted) -> li
         for row in wanted.withheld
     ]
     return [*rows, *withheld]
-
-
-def carry_out(psa: Psa, run: PushRun, plan: Plan) -> None:
-    """Write, then note item by item what was done, also when it ended half way; the error goes on to the lane."""
-    try:
-        applied = psa.apply(plan).items if plan.items else ()
-    except PsaError as error:
-        note(run, error.applied, error=error)
-        raise
-    note(run, applied)
-
-
-def note(run: PushRun, applied: Sequence[AppliedItem], error: PsaError | None = None) -> None:
-    done = {item.key: item for item in applied}
-    for row in run.items.filter(state=PushItem.State.PLANNED).select_related("service"):
-        item = done.get(row.service.key)
-        if item is not None:
-            row.state, row.line_id = PushItem.State.DONE, item.record_id
-        elif error is not None:
-            row.state, row.text = PushItem.State.FAILED, error.text
-        row.save(update_fields=["state", "line_id", "text"])
-    run.state = (
-        PushRun.State.DONE if error is None else PushRun.State.PARTLY if done else PushRun.State.FAILED
-    )
-    run.error_text = error.text if error else ""
-    run.finished_at = clock.now()
-    run.save(update_fields=["state", "error_text", "finished_at"])

@@ -8,21 +8,23 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
 
 from django.conf import settings
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.db.models import Exists, OuterRef, Q, Subquery
-from django.db.models.functions import Coalesce
+from django.db.models.functions import Coalesce, TruncDate
 
 from billing.models import AgreementLink, SynchronizeWindow, Usage
 from integrations import effective, eventlog, outcomes, wake
 from integrations.models import Action, Delivery, Event, Status
 from integrations.models.eventlog import EventAction, Severity
 from portal import clock, database
-from portal.models import Client, User
+from portal.models import Client, Partner, User
 
 MOST_DUE = 1000
+MOST_LOOKS = 5
 CAUSES = {
     "usage": "New usage was received.",
     "due": "Usage waits to be pushed.",
@@ -59,42 +61,69 @@ def request_many(
     """The portal notices a cause: one event and one delivery a client, unless one waits already.
 
     `at_once` is for people who press the button: the 12 h window does not hold them.
+
+    When the caller's transaction is committed, each client has a synchronization that starts after the commit, hence
+    pushes what the transaction stored: what waits is locked against being started, and where another transaction's
+    went in first, that one is looked at again.
     """
-    now = clock.now()
-    clients = list(clients)
+    asked: list[Delivery] = []
+    left = list(clients)
     with transaction.atomic():
         if at_once:
-            hurry(clients)
-        waiting = waiting_clients(clients)
-        rows = [order(client, cause, by) for client in clients if client.pk not in waiting]
-        lanes = effective.lanes_of([row.client for row in rows])
-        for row in rows:
-            row.lane = lanes[row.client_id]
-            if row.lane is None:
-                row.status, row.reason, row.outcome = Status.HELD, "no_psa", outcomes.NO_PSA
-        if not at_once:
-            put_into_window(rows)
-        stored = eventlog.deliver(rows)
-        events = [row.event for row in rows if row.pk in stored]
-        for event in events:
-            event.received_at = event.occurred_at = now
-        database.insert_new(events)
-    return [row for row in rows if row.pk in stored]
+            hurry(left)
+        for _ in range(MOST_LOOKS):
+            waiting = waiting_clients(left)
+            rows = [order(client, cause, by) for client in left if client.pk not in waiting]
+            stored = store(rows, at_once=at_once)
+            asked += [row for row in rows if row.pk in stored]
+            left = [row.client for row in rows if row.pk not in stored]
+            if not left:
+                return asked
+    raise IntegrityError(
+        "Synchronizations of these clients came and went faster than they could be asked for"
+    )
+
+
+def store(rows: Sequence[Delivery], *, at_once: bool) -> set[uuid.UUID]:
+    now = clock.now()
+    lanes = effective.lanes_of([row.client for row in rows])
+    for row in rows:
+        row.lane = lanes[row.client_id]
+        if row.lane is None:
+            row.status, row.reason, row.outcome = Status.HELD, "no_psa", outcomes.NO_PSA
+    if not at_once:
+        put_into_window(rows)
+    stored = eventlog.deliver(rows)
+    events = [row.event for row in rows if row.pk in stored]
+    for event in events:
+        event.received_at = event.occurred_at = now
+    database.insert_new(events)
+    return stored
 
 
 def request_due() -> int:
-    """Ask for every client with an agreement and fresh usage that was told after its last success, unless it was tried
-    in the last 12 h: whatever went wrong meanwhile, no usage stays behind. Returns how many were asked for.
+    """Ask for every client with an agreement and fresh usage that its last success did not know, unless it was tried in
+    the last 12 h: whatever went wrong meanwhile, no usage stays behind. Returns how many were asked for.
+
+    Not known was what was told later, and what was told of a day that had not begun yet where the partner is.
     """
+    zones = Partner.objects.order_by("time_zone").values_list("time_zone", flat=True).distinct()
+    return sum(request_due_in(zone) for zone in zones)
+
+
+def request_due_in(zone: str) -> int:
     since = clock.now() - timedelta(seconds=settings.SYNCHRONIZE_WINDOW)
     oldest = clock.now() - timedelta(days=settings.USAGE_FRESH_DAYS)
     last_success = SynchronizeWindow.objects.filter(client=OuterRef("client")).values("last_success_at")
-    unpushed = Usage.objects.filter(client=OuterRef("pk"), is_current=True, recorded_at__gt=oldest).filter(
-        recorded_at__gt=Coalesce(Subquery(last_success), oldest)
-    )
+    current = Usage.objects.filter(client=OuterRef("pk"), is_current=True)
+    told_later = Q(recorded_at__gt=Coalesce(Subquery(last_success), oldest))
+    last_day = TruncDate(Subquery(last_success), tzinfo=ZoneInfo(zone))
+    begun_later = Q(measured_on__gt=last_day, measured_on__lte=clock.today_in(zone))
+    unpushed = current.filter(told_later | begun_later, recorded_at__gt=oldest)
     tried = Delivery.objects.filter(client=OuterRef("pk"), action=Action.SYNCHRONIZE, created_at__gt=since)
     billed = AgreementLink.objects.filter(client=OuterRef("pk"))
     due = Client.objects.filter(Exists(billed), Exists(unpushed), ~Exists(tried), is_active=True)
+    due = due.filter(partner__time_zone=zone)
     return len(request_many(due.select_related("partner")[:MOST_DUE], cause="due"))
 
 
@@ -117,13 +146,18 @@ def waiting_clients(clients: Sequence[Client]) -> set[uuid.UUID]:
     if held.exists():
         eventlog.reprocess(held)
     waiting = Q(status=Status.WAITING) | Q(status=Status.HELD, reason__in=HELD_FOR_SETUP)
-    return set(Delivery.objects.filter(waiting, subject__in=subjects).values_list("client_id", flat=True))
+    rows = Delivery.objects.filter(waiting, subject__in=subjects).order_by("pk")
+    rows = rows.select_for_update(no_key=True)  # none of them starts before our commit
+    return set(rows.values_list("client_id", flat=True))
 
 
-def waiting_subjects(subjects: Iterable[str]) -> set[str]:
-    """Those of which a synchronization waits to be run."""
-    waiting = Delivery.objects.filter(subject__in=list(subjects), status=Status.WAITING)
-    return set(waiting.values_list("subject", flat=True))
+def take_over(delivery: Delivery) -> bool:
+    """A newer synchronization of the same client waits: it will do what this one could not, and no later than this
+    one would have tried again, whatever held it. False: there is none.
+    """
+    newer = Delivery.objects.filter(subject=delivery.subject, status=Status.WAITING).exclude(pk=delivery.pk)
+    newer.filter(due_at__gt=delivery.due_at).update(due_at=delivery.due_at, reason="")
+    return newer.exists()
 
 
 def order(client: Client, cause: str, by: User | None) -> Delivery:
@@ -152,14 +186,14 @@ def order(client: Client, cause: str, by: User | None) -> Delivery:
     )
 
 
-def succeeded(client: Client) -> None:
-    """Starts the client's 12 h."""
+def succeeded(client: Client, *, as_of: datetime) -> None:
+    """Starts the client's 12 h. `as_of` is the moment before usage was read: what was told later is not pushed yet."""
     now = clock.now()
     SynchronizeWindow.objects.update_or_create(
         client=client,
         defaults={
             "partner_id": client.partner_id,
-            "last_success_at": now,
+            "last_success_at": as_of,
             "next_at": now + timedelta(seconds=settings.SYNCHRONIZE_WINDOW),
         },
     )

@@ -12,7 +12,7 @@ from datetime import date, timedelta
 from decimal import Decimal
 
 from django.conf import settings
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, OperationalError
 
 from billing import synchronize
 from billing.models import Service, Usage
@@ -42,10 +42,13 @@ def record(words: Sequence[Measured]) -> int:
     """
     for attempt in range(MOST_TRIES):
         try:
-            with transaction.atomic():
+            with database.writing():
                 return _record(words)
         except IntegrityError:  # somebody else spoke of the same day at the same moment
             if attempt == MOST_TRIES - 1:
+                raise
+        except OperationalError as error:
+            if not database.lost_a_race(error) or attempt == MOST_TRIES - 1:
                 raise
     return 0
 
@@ -54,8 +57,11 @@ def _record(words: Sequence[Measured]) -> int:
     accounts = accounts_for(words)
     latest: dict[Key, Measured] = {key_of(word, accounts): word for word in words}
     known = current_rows(latest)
+    in_order = sorted(
+        latest.items(), key=str_of_key
+    )  # all write in one, so that none waits for another in a circle
     changed = {
-        key: word for key, word in latest.items() if key not in known or known[key].quantity != word.quantity
+        key: word for key, word in in_order if key not in known or known[key].quantity != word.quantity
     }
     Usage.objects.filter(pk__in=[known[key].pk for key in changed if key in known]).update(is_current=False)
     Usage.objects.bulk_create(
@@ -75,6 +81,10 @@ def _record(words: Sequence[Measured]) -> int:
     clients = {word.client.pk: word.client for word in changed.values()}
     synchronize.request_many(clients.values(), cause="usage")
     return len(changed)
+
+
+def str_of_key(item: tuple[Key, Measured]) -> str:
+    return str(item[0])
 
 
 def key_of(word: Measured, accounts: Mapping[tuple[uuid.UUID, str], uuid.UUID]) -> Key:
@@ -121,6 +131,9 @@ class Day:
     `quantity` is the sum of the newest words of all accounts; an account that is silent keeps its last word for
     `USAGE_FRESH_DAYS`, so that a feed that comes account by account never shows half a client. `raw` is what was
     measured on that very day.
+
+    A word about the client as a whole says the same as its accounts' words together, so the two are never added up: a
+    day with words about accounts counts these, a day with a total only counts the total.
     """
 
     on: date
@@ -129,36 +142,56 @@ class Day:
 
 
 def days_of(client: Client, services: Iterable[uuid.UUID], *, today: date) -> dict[uuid.UUID, list[Day]]:
-    """The days of the current month that have words, by service, oldest first; and the newest fresh day before it.
+    """By service, the days that have words of the month of its newest word, oldest first.
 
-    One query.
+    That is the current month, or, while it has no word of its own, the month before: what came to be known of it late
+    still counts, and its sum does not shrink to one day on the first. One query.
     """
-    month = today.replace(day=1)
-    since = month - timedelta(days=2 * settings.USAGE_FRESH_DAYS)
+    since = oldest_needed(today)
     rows = Usage.objects.filter(
         client=client, service__in=services, is_current=True, measured_on__gte=since, measured_on__lte=today
     ).order_by("measured_on", "id")
     by_service: dict[uuid.UUID, list[Usage]] = {}
     for row in rows:
         by_service.setdefault(row.service_id, []).append(row)
-    return {service: within(month, carried(found)) for service, found in by_service.items()}
+    return {service: of_newest_month(carried(found)) for service, found in by_service.items()}
+
+
+def oldest_needed(today: date) -> date:
+    """The whole of the month that a fresh word may be of, with what is carried into it; and some days more, to tell a
+    stale word from none.
+    """
+    fresh = timedelta(days=settings.USAGE_FRESH_DAYS)
+    return min((today - fresh).replace(day=1) - fresh, today.replace(day=1) - 2 * fresh)
 
 
 def carried(rows: Sequence[Usage]) -> list[Day]:
     """Daily totals with each account's last word carried forward while it is fresh. `rows` are in order of days."""
     days: list[Day] = []
     last: dict[uuid.UUID | None, Usage] = {}
-    for on in sorted({row.measured_on for row in rows}):
-        todays = [row for row in rows if row.measured_on == on]
+    by_day: dict[date, list[Usage]] = {}
+    for row in rows:
+        by_day.setdefault(row.measured_on, []).append(row)
+    for on, todays in sorted(by_day.items()):
         last.update({row.account_id: row for row in todays})
         oldest = on - timedelta(days=settings.USAGE_FRESH_DAYS)
-        total = sum((row.quantity for row in last.values() if row.measured_on >= oldest), Decimal(0))
-        days.append(Day(on=on, quantity=total, raw=sum((row.quantity for row in todays), Decimal(0))))
+        by_account = is_by_account(todays)
+        fresh = [row for row in last.values() if row.measured_on >= oldest]
+        days.append(Day(on=on, quantity=added(fresh, by_account), raw=added(todays, by_account)))
     return days
 
 
-def within(month: date, days: Sequence[Day]) -> list[Day]:
-    return [day for day in days if day.on >= month] or list(days[-1:])
+def is_by_account(todays: Iterable[Usage]) -> bool:
+    """Whether a day is counted by its accounts; else by the word about the client as a whole."""
+    return any(row.account_id is not None for row in todays)
+
+
+def added(rows: Iterable[Usage], by_account: bool) -> Decimal:
+    return sum((row.quantity for row in rows if (row.account_id is not None) == by_account), Decimal(0))
+
+
+def of_newest_month(days: Sequence[Day]) -> list[Day]:
+    return [day for day in days if day.on >= days[-1].on.replace(day=1)]
 
 
 def is_fresh(days: Sequence[Day], today: date) -> bool:
@@ -167,13 +200,18 @@ def is_fresh(days: Sequence[Day], today: date) -> bool:
 
 
 def accounts_on(client: Client, service_id: uuid.UUID, on: date) -> list[tuple[str, Decimal]]:
-    """Each account's last fresh word about a service on a day, by account no.; for invoice descriptions."""
+    """Each account's last fresh word about a service on a day, by account no.; for invoice descriptions.
+
+    Empty for a day of which only the client's total is known.
+    """
     since = on - timedelta(days=settings.USAGE_FRESH_DAYS)
     rows = Usage.objects.filter(
         client=client, service=service_id, is_current=True, measured_on__gte=since, measured_on__lte=on
     )
-    rows = rows.filter(account__isnull=False).order_by("measured_on", "id")
-    newest = dict(rows.values_list("account__key", "quantity"))
+    rows = rows.select_related("account").order_by("measured_on", "id")
+    if not is_by_account(row for row in rows if row.measured_on == on):
+        return []
+    newest = {row.account.key: row.quantity for row in rows if row.account}
     return sorted((key, quantity) for key, quantity in newest.items() if quantity)
 
 

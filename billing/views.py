@@ -18,7 +18,7 @@ from billing import push, quantities, synchronize, usage
 from billing.crossreferences import CrossReferences
 from billing.models import AgreementLink, CrossReference, PushRun, SynchronizeWindow
 from integrations import effective
-from integrations.models import Lane
+from integrations.models import Credentials, Lane
 from integrations.models.connections import Kind
 from integrations.models.eventlog import UNSETTLED
 from portal import clock, inheritance, pages
@@ -51,33 +51,54 @@ def client_agreement(request: PageRequest, pk: uuid.UUID) -> HttpResponse:
     connection = effective.credentials_for(
         client, inheritance.Tree.of(client.partner_id), effective.by_level(client.partner_id)
     )
-    links = AgreementLink.objects.filter(client=client).select_related("agreement", "service")
+    links = AgreementLink.objects.filter(client=client, credentials=connection)
+    links = links.select_related("agreement", "service")
     runs = PushRun.objects.filter(client=client).prefetch_related("items__service")
     context = {
         "client": client,
         "connection": connection,
         "links": links,
-        "lines": service_lines(client, {row.service_id: row for row in links}),
+        "lines": service_lines(client, connection, {row.service_id: row for row in links}),
         "runs": runs.order_by("-started_at", "-id")[:RUNS],
-        "window": SynchronizeWindow.objects.filter(client=client).first(),
+        "window": SynchronizeWindow.objects.filter(client=client).first() or SynchronizeWindow(client=client),
         "now": clock.now(),
     }
     return pages.show(request, "billing/client_agreement.html", context, partner=client.partner)
 
 
-def service_lines(client: Client, links: dict[Any, AgreementLink]) -> list[ServiceLine]:
+def service_lines(
+    client: Client, connection: Credentials | None, links: dict[Any, AgreementLink]
+) -> list[ServiceLine]:
     references = CrossReferences.of(client.partner_id).for_client(client)
     today = usage.today_for(client)
     days = usage.days_of(client, [row.service_id for row in references], today=today)
-    return [service_line(row, links, days.get(row.service_id, []), today) for row in references]
+    return [service_line(row, connection, links, days.get(row.service_id, []), today) for row in references]
 
 
 def service_line(
-    row: CrossReference, links: dict[Any, AgreementLink], days: list[usage.Day], today: date
+    row: CrossReference,
+    connection: Credentials | None,
+    links: dict[Any, AgreementLink],
+    days: list[usage.Day],
+    today: date,
 ) -> ServiceLine:
-    withheld = push.why_withheld(row, links, days, today)
     quantity = quantities.quantity_of(row.service, days) if days else None
-    return ServiceLine(row, days[-1] if days else None, quantity, withheld.text if withheld else "")
+    return ServiceLine(
+        row, days[-1] if days else None, quantity, why_not(row, connection, links, days, today)
+    )
+
+
+def why_not(
+    row: CrossReference,
+    connection: Credentials | None,
+    links: dict[Any, AgreementLink],
+    days: list[usage.Day],
+    today: date,
+) -> str:
+    if connection is None:
+        return "No PSA connection is configured for this client."
+    withheld = push.why_withheld(row, connection, links, days, today)
+    return withheld.text if withheld else ""
 
 
 @require_POST

@@ -398,6 +398,8 @@ def settle_lane(lane: Lane, held: HeldLane, delivery: Delivery, outcome: Outcome
     if outcome.error is not None:
         if lanes.after_error(lane, delivery.action, outcome.error):
             trouble.arise(lane)
+        if held.connection.problem is None:
+            lane.facts = held.connection.learned  # what got no answer is among them
         lane.save()
         if is_shut_for(lane, delivery.action):
             wait_without_limit(delivery, outcome)

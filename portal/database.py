@@ -22,6 +22,15 @@ FEW_ROWS = 5
 """From here on PostgreSQL gets one array a column: psycopg is slow at finding thousands of places in a statement."""
 
 
+SEVERAL_WRITERS = {"40001", "40P01"}
+"""SQLSTATEs of a lost race that PostgreSQL asks to repeat: serialization failure, deadlock."""
+
+
+def lost_a_race(error: Exception) -> bool:
+    """Whether the transaction may simply be done again."""
+    return getattr(error.__cause__, "sqlstate", None) in SEVERAL_WRITERS
+
+
 def insert_new(rows: Sequence[models.Model]) -> set[Any]:
     """Insert those rows that no unique constraint forbids; returns the primary keys that went in.
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from integrations.psa import autotask
 from integrations.psa.addresses import AddressPolicy
 from integrations.psa.autotask import permissions as autotask_role
+from integrations.psa.autotask.adjustments import SETTLED_AFTER
 from integrations.psa.autotask.callbacks import DIALECT as AUTOTASK_CALLBACKS
 from integrations.psa.autotask.contracts import INVOICE_DESCRIPTION_LENGTH as AUTOTASK_INVOICE_LENGTH
 from integrations.psa.autotask.opening import DESCRIPTION_LENGTH as AUTOTASK_DESCRIPTION_LENGTH
@@ -85,6 +86,7 @@ _AUTOTASK = Abilities(
     statistics=True,
     hosted_tab=False,
     incremental=AUTOTASK_INCREMENTAL,
+    writes_settle_after=SETTLED_AFTER,
     labels={
         "company": "Organization",
         "board": "Queue",

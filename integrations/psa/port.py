@@ -190,6 +190,7 @@ class Abilities:
     """What a PSA can do at all; pages hide the rest. Lengths are characters.
 
     `incremental` names the kinds of choices that can be asked for what changed since a moment.
+    `writes_settle_after` (seconds): how long the PSA may go on carrying out a write after we stopped waiting for it.
     """
 
     summary_length: int
@@ -199,6 +200,7 @@ class Abilities:
     statistics: bool
     hosted_tab: bool
     incremental: frozenset[ChoiceKind] = frozenset()
+    writes_settle_after: float = 0.0
     labels: Mapping[str, str] = field(default_factory=dict)
 
 

@@ -28,6 +28,7 @@ TONES = {
         "warning",
         "paused",
         "parked",
+        "in doubt",
         "partly",
         "observe",
         "observed",

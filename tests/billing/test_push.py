@@ -2,20 +2,34 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+import threading
+import time
+from collections.abc import Callable
+from datetime import date, timedelta
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 import pytest
+from django.db import OperationalError, connections
+from django.urls import reverse
 from rest_framework.test import APIClient
 
 from billing import synchronize, usage
-from billing.models import PushItem, PushRun, SynchronizeWindow, Usage
+from billing.models import (
+    AgreementLink,
+    CrossReference,
+    PushItem,
+    PushRun,
+    Service,
+    SynchronizeWindow,
+    Usage,
+)
 from integrations import eventlog
 from integrations.dispatcher import Dispatcher
-from integrations.models import Delivery, Status
+from integrations.models import Choice, Delivery, Status
 from portal import clock
-from portal.models import Client
+from portal.models import Client, Partner
 from tests import make
 
 
@@ -126,6 +140,18 @@ def test_a_feed_that_comes_account_by_account_never_shows_half_a_client(world: m
     assert days[-1].quantity == Decimal(31)
 
 
+def test_a_day_of_which_only_the_total_is_known_names_no_accounts(world: make.World) -> None:
+    today = clock.now().date()
+    api = make.api(world.token)
+    yesterday = (today - timedelta(days=1)).isoformat()
+    api.post("/api/v1/usage", word(account="SRV-01", quantity=4, measured_on=yesterday))
+    api.post("/api/v1/usage", word(quantity=6))
+    service = Service.objects.get(key="online-backup-servers")
+    assert usage.accounts_on(world.client, service.pk, today) == []
+    api.post("/api/v1/usage", word(account="SRV-02", quantity=3))
+    assert usage.accounts_on(world.client, service.pk, today) == [("SRV-01", 4), ("SRV-02", 3)]
+
+
 def test_the_last_word_of_a_day_counts_and_the_first_is_kept(world: make.World) -> None:
     api = make.api(world.token)
     api.post("/api/v1/usage", word(quantity=5))
@@ -142,6 +168,8 @@ def test_the_last_word_of_a_day_counts_and_the_first_is_kept(world: make.World) 
         ({"quantity": "NaN"}, "quantity", "not_a_quantity"),
         ({"quantity": True}, "quantity", "not_a_quantity"),
         ({"quantity": "1e400"}, "quantity", "not_a_quantity"),
+        ({"quantity": "99999999999999.99999"}, "quantity", "not_a_quantity"),
+        ({"quantity": "-0.00001"}, "quantity", "not_a_quantity"),
         ({"measured_on": "21.11.2026"}, "measured_on", "not_a_day"),
         ({"measured_on": "2999-01-01"}, "measured_on", "day_out_of_range"),
         ({"account": "\x00"}, "account", "bad_character"),
@@ -206,3 +234,273 @@ def test_a_failure_is_not_repeated_by_the_hourly_look(world: make.World) -> None
     assert synchronize.request_due() == 0
     Delivery.objects.update(created_at=clock.now() - timedelta(hours=13))
     assert synchronize.request_due() == 1
+
+
+def own_connection(world: make.World) -> Any:
+    """The client gets a PSA of its own; its organization keeps another one."""
+    own = make.connect(world.client, world.sandbox)
+    make.companies.link_company(world.client, own, psa_company_id="250", name="Bakery Ott")
+    agreement = own.choices.get(kind="agreement", psa_id="401")
+    AgreementLink.objects.create(
+        partner=world.partner, client=world.client, credentials=own, agreement=agreement
+    )
+    return own
+
+
+def test_the_id_of_another_connections_product_is_never_used(world: make.World, drain: Any) -> None:
+    own = own_connection(world)
+    before = line(world)
+    make.api(world.token).post("/api/v1/usage", word(quantity=77))
+    drain()
+    delivery = Delivery.objects.get()
+    assert line(world) == before
+    assert (delivery.status, delivery.reason) == (Status.SKIPPED, "nothing_billable")
+    assert "another PSA connection" in delivery.outcome
+    CrossReference.objects.update(product=own.choices.get(kind="product", psa_id="302"))
+    synchronize.request(world.client, cause="button", at_once=True)
+    drain()
+    assert line(world)["quantity"] == 77
+
+
+@pytest.mark.parametrize(
+    ("spoil", "told"),
+    [
+        (
+            lambda own: AgreementLink.objects.filter(credentials=own).update(agreement=elsewhere(own)),
+            "another",
+        ),
+        (lambda own: own.choices.filter(kind="agreement").update(vanished_at=clock.now()), "no longer"),
+    ],
+)
+def test_an_agreement_that_is_not_of_this_connection_any_more_is_not_written_to(
+    world: make.World, drain: Any, spoil: Any, told: str
+) -> None:
+    own = own_connection(world)
+    CrossReference.objects.update(product=own.choices.get(kind="product", psa_id="302"))
+    spoil(own)
+    before = line(world)
+    make.api(world.token).post("/api/v1/usage", word(quantity=77))
+    drain()
+    assert line(world) == before
+    assert told in Delivery.objects.get().outcome
+
+
+def elsewhere(own: Any) -> Any:
+    return Choice.objects.exclude(credentials=own).get(kind="agreement", psa_id="401")
+
+
+def test_the_page_says_what_the_push_says_of_another_connections_product(
+    world: make.World, client: Any
+) -> None:
+    own_connection(world)
+    make.api(world.token).post("/api/v1/usage", word(quantity=77))
+    client.force_login(make.user(world.partner))
+    page = client.get(reverse("client_agreement", args=[world.client.pk])).content.decode()
+    assert "belongs to another PSA connection" in page
+
+
+@pytest.fixture
+def first_of_month(monkeypatch: pytest.MonkeyPatch) -> date:
+    """It is the first of a month, where the client is."""
+    first = clock.now().date().replace(day=1)
+    monkeypatch.setattr(usage, "today_for", lambda client: first)
+    return first
+
+
+@pytest.mark.parametrize(("aggregation", "expected"), [("sum", 310), ("peak", 40), ("average", 12)])
+def test_on_the_first_of_a_month_the_month_before_is_still_billed_with_its_late_words(
+    world: make.World, drain: Any, first_of_month: date, aggregation: str, expected: int
+) -> None:
+    Service.objects.update(aggregation=aggregation)
+    days = [first_of_month - timedelta(days=back) for back in range(1, 29)]
+    words = [word(quantity=40 if day == days[-1] else 10, measured_on=day.isoformat()) for day in days]
+    api = make.api(world.token)
+    api.post("/api/v1/usage", {"usage": words})
+    drain()
+    assert line(world)["quantity"] == expected
+    assert f"of {days[0]:%Y-%m}, {days[0]}" in line(world)["invoiceDescription"]
+    api.post("/api/v1/usage", word(quantity=7, measured_on=first_of_month.isoformat()))
+    synchronize.request(world.client, cause="button", at_once=True)
+    drain()
+    assert line(world)["quantity"] == 7, "a month ends when the next one has a word of its own"
+
+
+def claimed(dispatcher: Dispatcher) -> None:
+    assert dispatcher.claim_round()
+
+
+def finish(dispatcher: Dispatcher) -> None:
+    dispatcher.stop()
+    dispatcher.drain()
+
+
+def test_usage_that_comes_while_a_push_runs_is_not_taken_for_pushed(world: make.World, drain: Any) -> None:
+    world.sandbox.control.fault("latency", path="additions", seconds=0.5, times=1)
+    api = make.api(world.token)
+    api.post("/api/v1/usage", word())
+    dispatcher = Dispatcher()
+    claimed(dispatcher)
+    wait_until(lambda: any("additions" in row["path"] for row in world.sandbox.control.requests()))
+    api.post("/api/v1/usage", word(quantity=8))
+    finish(dispatcher)
+    assert line(world)["quantity"] == 5
+    Delivery.objects.filter(status=Status.WAITING).update(status=Status.FAILED, reason="gave_up")
+    Delivery.objects.update(created_at=clock.now() - timedelta(hours=13))
+    assert synchronize.request_due() == 1
+    synchronize.hurry([world.client])
+    drain()
+    assert line(world)["quantity"] == 8
+
+
+def wait_until(done: Callable[[], bool]) -> None:
+    ends_at = time.monotonic() + 10
+    while not done():
+        assert time.monotonic() < ends_at
+        time.sleep(0.01)
+
+
+def test_who_gives_way_to_a_newer_synchronization_leaves_it_his_turn(world: make.World, drain: Any) -> None:
+    api = make.api(world.token)
+    api.post("/api/v1/usage", word())
+    drain()
+    synchronize.request(world.client, cause="button", at_once=True)
+    world.sandbox.control.fault("status_500", path="additions", times=1)
+    dispatcher = Dispatcher()
+    claimed(dispatcher)
+    api.post("/api/v1/usage", word(quantity=8))
+    newer = Delivery.objects.get(status=Status.WAITING)
+    assert newer.reason == "synchronize_window"
+    finish(dispatcher)
+    drain()
+    newer.refresh_from_db()
+    assert (newer.status, line(world)["quantity"]) == (Status.DONE, 8)
+
+
+def test_usage_of_a_day_that_has_not_begun_for_the_partner_is_pushed_when_it_has(
+    world: make.World, drain: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Partner.objects.update(time_zone="Pacific/Pago_Pago")
+    today = clock.today_in("Pacific/Pago_Pago")
+    tomorrow = today + timedelta(days=1)
+    api = make.api(world.token)
+    words = [word(measured_on=today.isoformat()), word(measured_on=tomorrow.isoformat(), quantity=9)]
+    api.post("/api/v1/usage", {"usage": words})
+    drain()
+    assert line(world)["quantity"] == 5
+    Delivery.objects.update(created_at=clock.now() - timedelta(hours=13))
+    assert synchronize.request_due() == 0, "the day has not begun"
+    monkeypatch.setattr(clock, "today_in", lambda zone: tomorrow)
+    assert synchronize.request_due() == 1
+    synchronize.hurry([world.client])
+    drain()
+    assert line(world)["quantity"] == 9
+
+
+def in_thread(work: Callable[[], object]) -> threading.Thread:
+    def run() -> None:
+        try:
+            work()
+        finally:
+            connections.close_all()
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    return thread
+
+
+def hold_before_commit(monkeypatch: pytest.MonkeyPatch) -> tuple[threading.Event, threading.Event]:
+    """The next `request_many` stops inside its transaction, having asked: set the second event to let it go on."""
+    asked, go = threading.Event(), threading.Event()
+    really = synchronize.request_many
+
+    def held(*args: Any, **more: Any) -> list[Delivery]:
+        monkeypatch.setattr(synchronize, "request_many", really)
+        found = really(*args, **more)
+        asked.set()
+        assert go.wait(10)
+        return found
+
+    monkeypatch.setattr(synchronize, "request_many", held)
+    return asked, go
+
+
+@pytest.mark.postgres
+def test_a_synchronization_that_waits_does_not_start_before_usage_that_counts_on_it_is_committed(
+    world: make.World, drain: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make.api(world.token).post("/api/v1/usage", word())
+    asked, go = hold_before_commit(monkeypatch)
+    sender = in_thread(lambda: make.api(world.token).post("/api/v1/usage", word(quantity=9)))
+    assert asked.wait(10)
+    dispatcher = in_thread(drain)
+    dispatcher.join(5)  # it stands before the row that is not committed
+    go.set()
+    sender.join()
+    dispatcher.join()
+    drain()
+    assert line(world)["quantity"] == 9
+
+
+@pytest.mark.postgres
+def test_who_finds_anothers_synchronization_just_stored_looks_whether_it_still_waits(
+    world: make.World, drain: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two batches, nothing waits yet: the second meets the first's row, and that one may be done before it commits."""
+    first_asked, first_go = hold_before_commit(monkeypatch)
+    first = in_thread(lambda: make.api(world.token).post("/api/v1/usage", word(account="A", quantity=4)))
+    assert first_asked.wait(10)
+    second_asked, second_go = hold_before_commit(monkeypatch)
+    second = in_thread(lambda: make.api(world.token).post("/api/v1/usage", word(account="B", quantity=6)))
+    time.sleep(0.5)  # it stands before the first's row
+    first_go.set()
+    first.join()
+    assert second_asked.wait(10)
+    dispatcher = in_thread(drain)
+    dispatcher.join(5)  # it stands before the row that is not committed
+    second_go.set()
+    second.join()
+    dispatcher.join()
+    SynchronizeWindow.objects.all().delete()
+    synchronize.hurry([world.client])
+    drain()
+    assert line(world)["quantity"] == 10
+
+
+@pytest.mark.postgres
+def test_batches_in_opposite_order_do_not_refuse_each_other(world: make.World) -> None:
+    others = [make.clients.add_client(world.partner, name=f"Client {number}") for number in range(40)]
+    answers: list[int] = []
+
+    def send(items: list[dict[str, Any]]) -> None:
+        answers.append(make.api(world.token).post("/api/v1/usage", {"usage": items}).status_code)
+
+    for batch in range(4):
+        items = [word(client=one.number, account=f"{batch}-{n}") for one in others for n in range(10)]
+        for thread in [in_thread(partial(send, items)), in_thread(partial(send, items[::-1]))]:
+            thread.join()
+    assert answers == [202] * 8
+    assert Usage.objects.filter(is_current=True).count() == 4 * len(others) * 10
+
+
+def test_a_lost_race_is_run_again_and_another_trouble_is_not(
+    world: make.World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    really, failures = usage.current_rows, ["40P01", "40001"]
+
+    def unlucky(keys: Any) -> Any:
+        if failures:
+            raise OperationalError from lost(failures.pop())
+        return really(keys)
+
+    monkeypatch.setattr(usage, "current_rows", unlucky)
+    assert make.api(world.token).post("/api/v1/usage", word()).status_code == 202
+    assert Usage.objects.count() == 1
+    failures.append("53100")
+    answer = make.api(world.token).post("/api/v1/usage", word(quantity=6))
+    assert (answer.status_code, Usage.objects.count()) == (503, 1)
+
+
+def lost(sqlstate: str) -> Exception:
+    error = Exception()
+    error.sqlstate = sqlstate  # type: ignore[attr-defined]
+    return error

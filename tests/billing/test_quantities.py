@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import date, timedelta
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -87,6 +88,32 @@ def test_a_total_counts_each_account_once_with_its_newest_fresh_word(
         ]
         expected += newest[account, max(known)] if known else 0
     assert last.quantity == expected
+
+
+TOTAL = None
+A, B = clock.new_id(), clock.new_id()
+
+
+@pytest.mark.parametrize(
+    ("words", "quantity", "raw"),
+    [
+        ([(0, TOTAL, 10), (0, A, 4), (0, B, 6)], 10, 10),
+        ([(0, TOTAL, 10), (1, A, 4), (1, B, 6)], 10, 10),
+        ([(0, A, 4), (0, B, 6), (1, TOTAL, 12)], 12, 12),
+        ([(0, A, 4), (0, B, 6), (1, TOTAL, 12), (2, A, 5)], 11, 5),
+        ([(0, TOTAL, 10), (1, TOTAL, 0)], 0, 0),
+        ([(0, TOTAL, 10), (0, A, 0)], 0, 0),
+    ],
+)
+def test_a_clients_total_and_its_accounts_are_never_added_up(
+    words: list[tuple[int, Any, int]], quantity: int, raw: int
+) -> None:
+    rows = [
+        Usage(account_id=account, measured_on=FIRST + timedelta(days=day), quantity=Decimal(number))
+        for day, account, number in words
+    ]
+    last = carried(rows)[-1]
+    assert (last.quantity, last.raw) == (quantity, raw)
 
 
 @given(QUANTITIES)

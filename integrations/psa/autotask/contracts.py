@@ -182,6 +182,7 @@ class _Planner:
         self._today = today
         self._first_day, self._last_day = day_of(contract, "startDate"), day_of(contract, "endDate")
         self._claims = Counter(text_of(row, "id") for line in wanted.lines for row in self._matches(line))
+        self._creations = Counter(line.product_id for line in wanted.lines if not self._matches(line))
 
     def planned(self, line: WantedLine) -> Outcome:
         if problem := uncountable(line.quantity):
@@ -195,7 +196,7 @@ class _Planner:
         if not matches:
             return self._missing(line)
         if self._claims[text_of(matches[0], "id")] > 1:
-            return (), (_finding(line, _claimed_twice(matches[0])),)
+            return (), (_finding(line, _claimed_twice(f"Contract service {text_of(matches[0], 'id')}")),)
         return self._update(line, matches[0])
 
     def _matches(self, line: WantedLine) -> list[Row]:
@@ -287,6 +288,8 @@ class _Planner:
             text = f"{self._wanted.agreement_name} has no service {line.product_name}."
             advice = "Add the service to the contract in Autotask, or allow that missing lines are created."
             return (), (_finding(line, Problem(code="line_missing", text=text, advice=advice)),)
+        if self._creations[line.product_id] > 1:
+            return (), (_finding(line, _claimed_twice(f"New service {line.product_name}")),)
         if not line.quantity:
             return (), ()
         body = {
@@ -343,10 +346,10 @@ def _later(line: WantedLine, change: Change) -> Finding:
     )
 
 
-def _claimed_twice(row: Row) -> Problem:
+def _claimed_twice(what: str) -> Problem:
     """Two services on one line would adjust each other's units for ever: that is for a person."""
     return Problem(
         code="ambiguous_line",
-        text=f"Contract service {text_of(row, 'id')} is meant by more than one service.",
+        text=f"{what} is meant by more than one service.",
         advice="Give each service its own line, or add the services up under one cross-reference.",
     )

@@ -73,7 +73,13 @@ class Agreements:
     def plan(self, wanted: WantedLines, now: datetime | None = None) -> Plan:
         lines = self.lines(wanted.agreement_id)
         current = [line for line in lines if not is_over(line, now or datetime.now(UTC))]
-        outcomes = _apart([_planned(line, wanted, current, lines) for line in wanted.lines])
+        claims = Counter(_claim(line, current) for line in wanted.lines)
+        outcomes = [
+            _planned(line, wanted, current, lines)
+            if claims[_claim(line, current)] == 1
+            else _claimed_twice(line, wanted)
+            for line in wanted.lines
+        ]
         return Plan.of(wanted.agreement_id, outcomes, {"lines": [_as_json(line) for line in lines]})
 
 
@@ -107,22 +113,25 @@ def _planned(
     return _missing(wanted, agreement, every)
 
 
-def _apart(outcomes: Sequence[PlanItem | Finding | str]) -> list[PlanItem | Finding | str]:
-    """Two services on one line would overwrite each other's quantity for ever: that is for a person."""
-    ids = Counter(item.record_id or "" for item in outcomes if isinstance(item, PlanItem))
-    return [
-        _claimed_twice(outcome)
-        if isinstance(outcome, PlanItem) and outcome.record_id and ids[outcome.record_id] > 1
-        else outcome
-        for outcome in outcomes
-    ]
+def _claim(wanted: WantedLine, current: Sequence[LineState]) -> tuple[str, ...]:
+    """What a service lays claim to: the lines it may mean, else the new line it would get.
+
+    Two services with one claim would overwrite each other's quantity for ever, also when one of them happens to find
+    its own number there just now, or would each create a line that nobody can tell from the other's afterwards.
+    """
+    lines = [line.id for line in _matches(wanted, current)]
+    if lines:
+        return ("lines", *lines)
+    if wanted.create_if_missing and not wanted.line_id:
+        return ("new", wanted.product_id, wanted.serial_number)
+    return ("none", wanted.key)
 
 
-def _claimed_twice(item: PlanItem) -> Finding:
+def _claimed_twice(wanted: WantedLine, agreement: WantedLines) -> Finding:
     return Finding(
-        key=item.key,
+        key=wanted.key,
         code="ambiguous_line",
-        text=f"Agreement line {item.record_id} is meant by more than one service.",
+        text=f"The line for {wanted.product_name} on {agreement.agreement_name} is meant by more than one service.",
         advice="Give each service its own line, or add the services up under one cross-reference.",
     )
 

@@ -95,10 +95,18 @@ def test_a_missing_line_is_created_when_that_is_wished(quantity: int, house: Hou
     assert house.psa.plan_lines(house.lines(missing)).unchanged == ("storage",)
 
 
-def test_two_wishes_for_one_line_are_for_a_person(house: House) -> None:
-    plan = house.psa.plan_lines(house.lines(house.line(5), house.line(6, key="more")))
+@pytest.mark.parametrize("first", [5, 250])
+def test_two_wishes_for_one_line_are_for_a_person(first: int, house: House) -> None:
+    plan = house.psa.plan_lines(house.lines(house.line(first), house.line(6, key="more")))
     assert plan.items == ()
-    assert {finding.code for finding in plan.findings} == {"ambiguous_line"}
+    assert [finding.code for finding in plan.findings] == ["ambiguous_line", "ambiguous_line"]
+
+
+def test_two_wishes_for_one_new_line_are_for_a_person(house: House) -> None:
+    product = {"product_id": house.missing_product, "create_if_missing": True}
+    plan = house.psa.plan_lines(house.lines(house.line(5, **product), house.line(6, key="more", **product)))
+    assert plan.items == ()
+    assert [finding.code for finding in plan.findings] == ["ambiguous_line", "ambiguous_line"]
 
 
 def test_two_lines_for_one_wish_are_for_a_person(house: House) -> None:

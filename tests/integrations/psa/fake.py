@@ -192,7 +192,13 @@ class FakePsa:
     def plan_lines(self, wanted: WantedLines) -> Plan:
         self._called("plan_lines")
         current = self.agreements.get(wanted.agreement_id, [])
-        outcomes = _apart([_planned_line(line, wanted, current, self.kind) for line in wanted.lines])
+        claims = Counter(_claim(line, current) for line in wanted.lines)
+        outcomes = [
+            _planned_line(line, wanted, current, self.kind)
+            if claims[_claim(line, current)] == 1
+            else Finding(key=line.key, code="ambiguous_line", text="A line is meant twice.")
+            for line in wanted.lines
+        ]
         return Plan.of(wanted.agreement_id, outcomes)
 
     def plan_report(self, wanted: WantedReport) -> Plan:
@@ -523,24 +529,25 @@ def _create_product(wanted: WantedProduct, request: Request) -> PlanItem:
     )
 
 
-def _apart(outcomes: list[PlanItem | Finding | str]) -> list[PlanItem | Finding | str]:
-    """Two wishes for one line are for a person."""
-    ids = Counter(item.record_id for item in outcomes if isinstance(item, PlanItem) and item.record_id)
-    return [
-        Finding(key=one.key, code="ambiguous_line", text=f"Line {one.record_id} is meant twice.")
-        if isinstance(one, PlanItem) and ids[one.record_id] > 1
-        else one
-        for one in outcomes
-    ]
+def _claim(wanted: WantedLine, current: list[LineState]) -> tuple[str, ...]:
+    """Two wishes for one line, or for one new line, are for a person."""
+    lines = [line.id for line in _found(wanted, current)]
+    if lines or not wanted.create_if_missing:
+        return ("lines", *lines) if lines else ("none", wanted.key)
+    return ("new", wanted.product_id, wanted.serial_number)
+
+
+def _found(wanted: WantedLine, current: list[LineState]) -> list[LineState]:
+    open_lines = [line for line in current if line.cancelled_on is None]
+    same = [line for line in open_lines if line.product_id == wanted.product_id]
+    exact = [line for line in same if line.serial_number == wanted.serial_number]
+    return [line for line in open_lines if line.id == wanted.line_id] if wanted.line_id else exact or same
 
 
 def _planned_line(
     wanted: WantedLine, agreement: WantedLines, current: list[LineState], kind: str
 ) -> PlanItem | Finding | str:
-    open_lines = [line for line in current if line.cancelled_on is None]
-    same = [line for line in open_lines if line.product_id == wanted.product_id]
-    exact = [line for line in same if line.serial_number == wanted.serial_number]
-    found = [line for line in open_lines if line.id == wanted.line_id] if wanted.line_id else exact or same
+    found = _found(wanted, current)
     if len(found) > 1:
         return Finding(key=wanted.key, code="ambiguous_line", text=f"{len(found)} lines have the product.")
     if found:
