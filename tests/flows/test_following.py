@@ -73,7 +73,7 @@ class Place:
     def calls_of_psa(self) -> list[dict[str, Any]]:
         """The calls of the PSA that have ended, once none is on its way."""
         verb = "callbacks" if self.is_connectwise else "webhooks"
-        ends_at = time.monotonic() + 10
+        ends_at = time.monotonic() + 30
         while time.monotonic() < ends_at:
             found = self.sandbox.control.get(verb)
             if not found["pending"]:

@@ -460,9 +460,9 @@ def test_what_is_in_use_but_gone_is_listed_and_flagged_where_it_is_used(
     assert "4 choices in use are not offered" in page(
         browser, "credentials_of", "organization", world.organization.pk
     )
-    for name, key in (("setup_of", world.organization.pk), ("client_mapping", world.client.pk),
-                      ("client_agreement", world.client.pk)):  # fmt: skip
+    for name, key in (("setup_of", world.organization.pk), ("client_agreement", world.client.pk)):
         assert "No longer in the PSA" in page(browser, name, key), name
+    assert "is no longer among the PSA’s companies" in page(browser, "client_mapping", world.client.pk)
     assert page(browser, "setup").count("No longer in the PSA") == 2
 
 
