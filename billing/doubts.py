@@ -112,17 +112,22 @@ def rest_of(run: PushRun) -> float:
 
 
 def first_but(run: PushRun, done: Collection[str]) -> str:
-    """The line that may have been on its way: the plan's first that is not known to be written."""
-    keys = [
-        item["key"].partition(":")[0] for item in run.plan["items"]
-    ]  # "key:description" is of the same line
+    """The line that may have been on its way: the plan's first that is not known to be written.
+
+    A line's invoice text may be a plan item of its own, `<key>:description`.
+    """
+    keys = [item["key"].partition(":")[0] for item in run.plan.get("items", ())]
     return next((key for key in keys if key not in done), "")
 
 
 def settles_after(kind: str) -> timedelta:
-    """How long after its last moment a write without an answer may still be carried out, or not yet be seen."""
+    """How long after its last moment a write without an answer may still be carried out, or not yet be seen.
+
+    The longest, when the connection has since become one to no PSA.
+    """
     ours = settings.PSA_DEADLINE + sum(settings.SEARCH_DELAYS)
-    return timedelta(seconds=max(ours, kinds.ABILITIES[kind].writes_settle_after))
+    theirs = {name: abilities.writes_settle_after for name, abilities in kinds.ABILITIES.items()}
+    return timedelta(seconds=max(ours, theirs.get(kind, max(theirs.values()))))
 
 
 def wait(seconds: float) -> Outcome:

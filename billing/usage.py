@@ -57,9 +57,8 @@ def _record(words: Sequence[Measured]) -> int:
     accounts = accounts_for(words)
     latest: dict[Key, Measured] = {key_of(word, accounts): word for word in words}
     known = current_rows(latest)
-    in_order = sorted(
-        latest.items(), key=str_of_key
-    )  # all write in one, so that none waits for another in a circle
+    # All write in one order, so that none waits for another in a circle.
+    in_order = sorted(latest.items(), key=str_of_key)
     changed = {
         key: word for key, word in in_order if key not in known or known[key].quantity != word.quantity
     }

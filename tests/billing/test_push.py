@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable
 from datetime import date, timedelta
 from decimal import Decimal
-from functools import partial
 from typing import Any
 
 import pytest
@@ -466,20 +465,19 @@ def test_who_finds_anothers_synchronization_just_stored_looks_whether_it_still_w
     assert line(world)["quantity"] == 10
 
 
-@pytest.mark.postgres
-def test_batches_in_opposite_order_do_not_refuse_each_other(world: make.World) -> None:
-    others = [make.clients.add_client(world.partner, name=f"Client {number}") for number in range(40)]
-    answers: list[int] = []
-
-    def send(items: list[dict[str, Any]]) -> None:
-        answers.append(make.api(world.token).post("/api/v1/usage", {"usage": items}).status_code)
-
-    for batch in range(4):
-        items = [word(client=one.number, account=f"{batch}-{n}") for one in others for n in range(10)]
-        for thread in [in_thread(partial(send, items)), in_thread(partial(send, items[::-1]))]:
-            thread.join()
-    assert answers == [202] * 8
-    assert Usage.objects.filter(is_current=True).count() == 4 * len(others) * 10
+def test_batches_in_opposite_order_are_written_in_one_so_that_neither_waits_for_the_other_in_a_circle(
+    world: make.World,
+) -> None:
+    days = [(clock.now().date() - timedelta(days=back)).isoformat() for back in (2, 1)]
+    items = [word(account=f"A-{number}", measured_on=days[0]) for number in range(20)]
+    api = make.api(world.token)
+    api.post("/api/v1/usage", {"usage": items})
+    api.post("/api/v1/usage", {"usage": [{**item, "measured_on": days[1]} for item in items[::-1]]})
+    first, second = (
+        list(Usage.objects.filter(measured_on=day).order_by("id").values_list("account", flat=True))
+        for day in days
+    )
+    assert (len(first), first) == (20, second)
 
 
 def test_a_lost_race_is_run_again_and_another_trouble_is_not(
