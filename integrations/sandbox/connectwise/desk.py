@@ -35,6 +35,19 @@ class Desk:
     def now(self) -> str:
         return wire_time(self.clock())
 
+    def midnight(self, day: str = "") -> str:
+        """A day (default: today) as the server writes date-only values."""
+        hour = "04" if self.settings.switches.midnight == "server" else "00"
+        return f"{(day or self.now())[:10]}T{hour}:00:00Z"
+
+    def sees(self, function: str, record: Record) -> bool:
+        """With a level of My the records of others may be missing, and nothing says so."""
+        if self.is_technician or self.settings.switches.my_level == "all":
+            return True
+        if self.settings.role.get(function, {}).get("inquire") != "My":
+            return True
+        return bool(record.get("_info", {}).get("enteredBy") == self.actor)
+
     def require(self, function: str, right: str) -> None:
         if not self.is_technician and not allows(self.settings.role, function, right):
             raise forbidden()

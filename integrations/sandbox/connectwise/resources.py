@@ -6,17 +6,41 @@ to it, and the rules that only it has. `Collection` carries a request out agains
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from integrations.sandbox.connectwise import shapes
-from integrations.sandbox.connectwise.agreements import finish_addition
+from integrations.sandbox.connectwise.agreements import (
+    after_agreement,
+    finish_addition,
+    finish_agreement,
+    finish_catalog,
+)
 from integrations.sandbox.connectwise.answers import Refused, not_found
-from integrations.sandbox.connectwise.companies import finish_company, finish_contact, finish_site
+from integrations.sandbox.connectwise.boards import after_subtype, drop_associations
+from integrations.sandbox.connectwise.companies import (
+    after_communication,
+    after_communication_gone,
+    after_contact,
+    finish_communication,
+    finish_company,
+    finish_contact,
+    finish_site,
+)
 from integrations.sandbox.connectwise.desk import Desk
+from integrations.sandbox.connectwise.hostedsetup import finish_hosted_setup
+from integrations.sandbox.connectwise.invoicing import void
 from integrations.sandbox.connectwise.kinds import BASE, KINDS
 from integrations.sandbox.connectwise.lists import Listing, Page, Wish
 from integrations.sandbox.connectwise.patching import changes_in
+from integrations.sandbox.connectwise.protecting import (
+    refuse_change_of_invoice,
+    refuse_removal_in_use,
+    refuse_removal_of_addition,
+    refuse_removal_of_invoice,
+)
 from integrations.sandbox.connectwise.reports import finish_report
+from integrations.sandbox.connectwise.setup import SETUP
 from integrations.sandbox.connectwise.shapes import Shape
 from integrations.sandbox.connectwise.store import Record
 from integrations.sandbox.connectwise.tickets import (
@@ -32,6 +56,7 @@ Given = Mapping[str, Any]
 Prepare = Callable[[Desk, Given], Given]
 Finish = Callable[[Desk, Record, Record | None], Record]
 After = Callable[[Desk, Record, Given], None]
+Removing = Callable[[Desk, Record], None]
 
 
 def _same(desk: Desk, record: Record, before: Record | None) -> Record:
@@ -46,9 +71,16 @@ def _nothing(desk: Desk, record: Record, given: Given) -> None:
     return None
 
 
+def _freely(desk: Desk, record: Record) -> None:
+    return None
+
+
 @dataclass(frozen=True, slots=True)
 class Resource:
-    """`path` has `*` for ids; `may` is some of read, create, patch, put, delete; `writes_as` the right a POST needs."""
+    """`path` has `*` for ids; `may` is some of read, create, patch, put, delete; `writes_as` the right a POST needs.
+
+    `removing` may refuse a deletion, `removed` follows it.
+    """
 
     path: str
     table: str
@@ -60,29 +92,60 @@ class Resource:
     prepare: Prepare = _as_given
     finish: Finish = _same
     after: After = _nothing
+    removing: Removing = _freely
+    removed: Removing = _freely
     shown: Callable[[Record], Record] | None = None
     can_search: bool = False
 
 
+ALL = "read create patch put delete"
+_RULES: dict[str, dict[str, Any]] = {
+    "communications": {
+        "finish": finish_communication,
+        "after": after_communication,
+        "removed": after_communication_gone,
+    },
+    "invoices": {
+        "finish": refuse_change_of_invoice,
+        "removing": refuse_removal_of_invoice,
+        "removed": void,
+    },
+    "hostedSetups": {"finish": finish_hosted_setup},
+}
+
+
+def _side_record(
+    path: str, table: str, shape: Shape, function: str, may: str, parent_table: str | None
+) -> Resource:
+    return Resource(path, table, shape, function, may, parent_table, **_RULES.get(table, {}))
+
+
 _BOARD = "service/boards/*/"
+_FREE_TO_GO = frozenset(("tickets", "notes", "additions", "reports", "associations"))
 RESOURCES = (
     Resource(
         "company/companies",
         "companies",
         shapes.COMPANY,
         "company_maintenance",
-        "read create patch",
+        "read create patch put delete",
         finish=finish_company,
     ),
     Resource(
-        "company/contacts", "contacts", shapes.CONTACT, "contacts", "read create patch", finish=finish_contact
+        "company/contacts",
+        "contacts",
+        shapes.CONTACT,
+        "contacts",
+        "read create patch put delete",
+        finish=finish_contact,
+        after=after_contact,
     ),
     Resource(
         "company/companies/*/sites",
         "sites",
         shapes.SITE,
         "company_maintenance",
-        "read create patch",
+        "read create patch put delete",
         "companies",
         finish=finish_site,
     ),
@@ -97,15 +160,30 @@ RESOURCES = (
         finish=finish_report,
     ),
     Resource(
-        "company/managementitsolutions", "solutions", shapes.SOLUTION, "table_setup", "read create patch"
+        "company/managementitsolutions",
+        "solutions",
+        shapes.SOLUTION,
+        "table_setup",
+        ALL,
     ),
-    Resource("system/members", "members", shapes.MEMBER, "member_maintenance"),
-    Resource("service/boards", "boards", shapes.BOARD, "table_setup"),
-    Resource(_BOARD + "statuses", "statuses", shapes.STATUS, "table_setup", "read", "boards"),
-    Resource(_BOARD + "types", "types", shapes.TYPE, "table_setup", "read", "boards"),
-    Resource(_BOARD + "subtypes", "subtypes", shapes.SUBTYPE, "table_setup", "read", "boards"),
-    Resource(_BOARD + "items", "items", shapes.ITEM, "table_setup", "read", "boards"),
-    Resource(_BOARD + "teams", "teams", shapes.TEAM, "table_setup", "read", "boards"),
+    Resource("system/members", "members", shapes.MEMBER, "member_maintenance", "read create patch put"),
+    Resource("system/apimembers", "members", shapes.MEMBER, "member_maintenance", "read create patch put"),
+    Resource("service/boards", "boards", shapes.BOARD, "table_setup", ALL),
+    Resource("service/info/boards", "boards", shapes.BOARD, "service_tickets"),
+    Resource(_BOARD + "statuses", "statuses", shapes.STATUS, "table_setup", ALL, "boards"),
+    Resource(_BOARD + "types", "types", shapes.TYPE, "table_setup", ALL, "boards", removed=drop_associations),
+    Resource(
+        _BOARD + "subtypes",
+        "subtypes",
+        shapes.SUBTYPE,
+        "table_setup",
+        ALL,
+        "boards",
+        after=after_subtype,
+        removed=drop_associations,
+    ),
+    Resource(_BOARD + "items", "items", shapes.ITEM, "table_setup", ALL, "boards", removed=drop_associations),
+    Resource(_BOARD + "teams", "teams", shapes.TEAM, "table_setup", ALL, "boards"),
     Resource(
         _BOARD + "typesubtypeitemassociations",
         "associations",
@@ -114,14 +192,14 @@ RESOURCES = (
         "read",
         "boards",
     ),
-    Resource("service/priorities", "priorities", shapes.PRIORITY, "table_setup"),
-    Resource("service/sources", "sources", shapes.SOURCE, "table_setup"),
+    Resource("service/priorities", "priorities", shapes.PRIORITY, "table_setup", ALL),
+    Resource("service/sources", "sources", shapes.SOURCE, "table_setup", ALL),
     Resource(
         "service/tickets",
         "tickets",
         shapes.TICKET,
         "service_tickets",
-        "read create patch delete",
+        ALL,
         prepare=prepare_ticket,
         finish=finish_ticket,
         after=after_ticket,
@@ -132,7 +210,7 @@ RESOURCES = (
         "notes",
         shapes.NOTE,
         "service_tickets",
-        "read create patch delete",
+        ALL,
         "tickets",
         writes_as="edit",
         finish=finish_note,
@@ -146,19 +224,41 @@ RESOURCES = (
         "tickets",
         shown=as_any_note,
     ),
-    Resource("procurement/catalog", "catalog", shapes.CATALOG_ITEM, "product_catalog", "read create patch"),
-    Resource("finance/agreements", "agreements", shapes.AGREEMENT, "agreements"),
-    Resource("finance/agreements/types", "agreementTypes", shapes.AGREEMENT_TYPE, "agreements"),
+    Resource(
+        "procurement/catalog", "catalog", shapes.CATALOG_ITEM, "product_catalog", ALL, finish=finish_catalog
+    ),
+    Resource(
+        "finance/agreements",
+        "agreements",
+        shapes.AGREEMENT,
+        "agreements",
+        ALL,
+        finish=finish_agreement,
+        after=after_agreement,
+    ),
+    Resource("finance/agreements/types", "agreementTypes", shapes.AGREEMENT_TYPE, "agreements", ALL),
     Resource(
         "finance/agreements/*/additions",
         "additions",
         shapes.ADDITION,
         "agreements",
-        "read create patch delete",
+        ALL,
         "agreements",
         finish=finish_addition,
+        removing=refuse_removal_of_addition,
     ),
+    *(_side_record(*row) for row in SETUP),
 )
+TICKETS = next(one for one in RESOURCES if one.path == "service/tickets")
+_SHAPES = {one.table: one.shape for one in reversed(RESOURCES)}
+_BELOW = {
+    table: tuple(sorted({one.table for one in RESOURCES if one.parent_table == table})) for table in _SHAPES
+}
+_NOT_BELOW = {
+    table: {name: shape for name, shape in _SHAPES.items() if name not in (*_BELOW[table], "associations")}
+    for table in _SHAPES
+}
+"""Tables whose rows go with the row they lie under, and those whose references keep it."""
 
 _CHILD_LINKS = {
     "tickets": ("notes", "tasks", "documents", "configurations", "timeentries"),
@@ -186,7 +286,8 @@ class Collection:
         self._require_parent()
         table = self._desk.store.table(self._resource.table)
         record = table.rows.get(row_id)
-        if record is None or (self._parent_id is not None and table.parent_of(record) != self._parent_id):
+        is_elsewhere = self._parent_id is not None and record and table.parent_of(record) != self._parent_id
+        if record is None or is_elsewhere or not self._desk.sees(self._resource.function, record):
             raise not_found(self._resource.shape.resource, row_id)
         return record
 
@@ -207,21 +308,34 @@ class Collection:
 
     def change(self, before: Record, changes: Given) -> Record:
         record = self._checked(changes, before=before, creating=False)
-        return self._desk.save(self._resource.table, self._resource.finish(self._desk, record, before))
+        saved = self._desk.save(self._resource.table, self._resource.finish(self._desk, record, before))
+        self._resource.after(self._desk, saved, {})
+        return saved
 
     def put(self, row_id: int, body: Any) -> Record:
         """Replace everything: what the body leaves out falls back to nothing or its default."""
         before = self.get(row_id)
         record = self._checked(_object(body, self._resource.shape), before=None, creating=True)
-        record = {"id": row_id, **self._parent_field(), **record, "_info": before["_info"]}
-        return self._desk.save(self._resource.table, self._resource.finish(self._desk, record, before))
+        own = {name: value for name, value in before.items() if name.startswith("_")}
+        record = {"id": row_id, **self._parent_field(), **record, **own}
+        saved = self._desk.save(self._resource.table, self._resource.finish(self._desk, record, before))
+        self._resource.after(self._desk, saved, {})
+        return saved
 
     def delete(self, row_id: int) -> None:
-        self.get(row_id)
+        record = self.get(row_id)
+        self._resource.removing(self._desk, record)
+        if self._resource.table not in _FREE_TO_GO:
+            refuse_removal_in_use(self._desk, self._resource.table, row_id, _NOT_BELOW[self._resource.table])
         self._desk.store.delete(self._resource.table, row_id)
+        for child in _BELOW.get(self._resource.table, ()):
+            for row in self._desk.store.under(child, row_id):
+                self._desk.store.delete(child, row["id"])
+        self._resource.removed(self._desk, record)
 
     def shown(self, record: Record) -> Record:
         """The record as the API answers it, with the links of its `_info`."""
+        record = {name: value for name, value in record.items() if name[0] != "_" or name == "_info"}
         if self._resource.shown:
             return self._resource.shown(record)
         names = _CHILD_LINKS.get(self._resource.table)
@@ -239,9 +353,11 @@ class Collection:
 
     def _listing(self) -> Listing:
         self._require_parent()
-        store, resource = self._desk.store, self._resource
-        table = store.table(resource.table)
-        return Listing(store, table, resource.shape, self._desk.settings.switches, self._parent_id)
+        desk, resource = self._desk, self._resource
+        is_narrow = desk.settings.switches.my_level == "own"
+        sees = partial(desk.sees, resource.function) if is_narrow else None
+        table = desk.store.table(resource.table)
+        return Listing(table, resource.shape, desk.settings.switches, self._parent_id, sees)
 
     def _require_parent(self) -> None:
         table = self._resource.parent_table

@@ -23,20 +23,58 @@ class BadSetting(ValueError):
 class Switches:
     """Each default is the reading a careful client has the harder time with; sources disagree on the truth."""
 
+    # Reaching it and signing in
+    requests_per_window: int = 0
+    """Calls in one window until the others get a 429; 0 for no limit (the real numbers are not published)."""
+    window_seconds: int = 60
+    retry_after: str = "30"
+    """The Retry-After of a 429 by that limit; empty for none."""
+    unknown_company: str = "null"
+    """Company info of an unknown company: `null` with a 200, or `404`."""
+    wrong_codebase: int = 400
+    """Answer to a codebase that is not routed: 400 as text, or 404."""
+    unauthorized_status: int = 401
+    """Answer to wrong keys: 401, or 404 as is said of some cloud servers."""
     client_id_status: int = 401
     """Answer to a missing or malformed clientId: 400 or 401."""
     client_id_check: str = "guid"
     """`guid`, `present` or `off`."""
     unauthorized_code: str = "Unauthorized"
     """`Unauthorized`, or `ConnectWiseApi` as some servers say."""
+    my_security: str = "allowed"
+    """Whether the caller may read `/system/mySecurity`: `allowed` or `forbidden`."""
+    permission_first: bool = True
+    """Whether a missing right is told before a missing record."""
+    my_level: str = "all"
+    """What a level of My shows: `all` records, or the `own` ones without saying that there are others."""
+    # Reading
     large_page_size: str = "clamp"
     """pageSize over 1000: `clamp` or `reject`."""
+    # Writing
     nested_patch: str = "apply"
     """PATCH of `status/id`: `apply`, or `ignore` with a 200."""
     note_without_flag: str = "reject"
     """A note with none of the three places to be shown in: `reject` or `accept`."""
     stale_type: str = "reject"
     """A ticket that moves boards with its old type: `reject` or `clear`."""
+    board_default: str = "first"
+    """A ticket without a board: goes to the `first` active one, or `reject`."""
+    contact_default: bool = True
+    """Whether a ticket without a contact takes the company's default one."""
+    wrong_triple: str = "reject"
+    """Type, subtype and item that are not associated: `reject` or `accept`."""
+    close_needs_type: bool = False
+    """Whether boards want a type before a ticket may close."""
+    newlines: str = "keep"
+    """Line breaks in notes: `keep`, or `space` as the developer guide says."""
+    merged_notes: str = "stay"
+    """Notes of a merged ticket: `stay`, or `move` to the one it went into."""
+    billed_quantity: str = "difference"
+    """What an addition bills: the `difference` of quantity and included units, or all of the `quantity`."""
+    midnight: str = "utc"
+    """Date-only values that the server makes: midnight of `utc`, or of the `server`'s zone (04:00 UTC)."""
+    invoiced: str = "protect"
+    """What was invoiced or posted: `protect` it from changes and deletion, or leave it `free`."""
     unique_reports: bool = True
     """One management report for each solution, managed id and device type of a company."""
     case_sensitive: bool = False
@@ -58,7 +96,19 @@ class Switches:
         return Comparing(self.case_sensitive, self.escapes, self.underscore_is_wildcard)
 
 
-_CHOICES = {
+_CHOICES: dict[str, tuple[Any, ...]] = {
+    "unknown_company": ("null", "404"),
+    "wrong_codebase": (400, 404),
+    "unauthorized_status": (401, 404),
+    "my_security": ("allowed", "forbidden"),
+    "my_level": ("all", "own"),
+    "board_default": ("first", "reject"),
+    "wrong_triple": ("reject", "accept"),
+    "newlines": ("keep", "space"),
+    "merged_notes": ("stay", "move"),
+    "billed_quantity": ("difference", "quantity"),
+    "midnight": ("utc", "server"),
+    "invoiced": ("protect", "free"),
     "client_id_status": (400, 401),
     "client_id_check": ("guid", "present", "off"),
     "unauthorized_code": ("Unauthorized", "ConnectWiseApi"),

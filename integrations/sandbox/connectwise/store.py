@@ -211,6 +211,8 @@ class Store:
             found["sort"] = record.get("sortOrder", 0)
         elif table.name == "solutions":
             found["setupName"] = record.get("managementSolutionName") or record["name"]
+        elif table.name in ("communicationTypes", "configurationStatuses"):
+            found["name"] = record["description"]
         elif table.name == "agreements":
             found["type"] = record["type"].get("name")
         href = table.kind.href.format(id=record["id"], parent=table.parent_of(record))
