@@ -1,5 +1,6 @@
 """The pretend ConnectWise PSA: who may come in, what is done, and in which clothes the answer leaves."""
 
+import inspect
 import re
 from collections import deque
 from collections.abc import Mapping, Sequence
@@ -8,7 +9,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
-from integrations.sandbox.connectwise import doors, hosted, members, system
+from integrations.sandbox import switching
+from integrations.sandbox.connectwise import doors, hosted, members, system, views
 from integrations.sandbox.connectwise.answers import NOT_ROUTED, Refused, forbidden, too_many
 from integrations.sandbox.connectwise.calls import Call, json_body
 from integrations.sandbox.connectwise.desk import Clock, Desk, wall_clock
@@ -17,10 +19,12 @@ from integrations.sandbox.connectwise.lists import Page, Wish, thinned
 from integrations.sandbox.connectwise.resources import Collection
 from integrations.sandbox.connectwise.routes import ROUTES, Route, pattern_of
 from integrations.sandbox.connectwise.seed import LARGE, seed, seed_large
-from integrations.sandbox.connectwise.settings import API_MEMBER, Settings, settings_from
+from integrations.sandbox.connectwise.settings import API_MEMBER, CHOICES, Settings, settings_from
 from integrations.sandbox.connectwise.store import Record, Store
-from integrations.sandbox.dialect import ControlError, Section, Verb
+from integrations.sandbox.connectwise.technician import ACTIONS, CannotDo
+from integrations.sandbox.dialect import ControlError, Link, Section, Verb, View
 from integrations.sandbox.messages import Answer, Headers, Request, json_answer, json_bytes, text_answer
+from integrations.sandbox.switching import Switch
 
 _REST = re.compile(r"/([^/]+)/apis/3\.0/(.+)", re.IGNORECASE)
 _COMPANY_INFO = re.compile(r"/login/companyinfo/([^/]+)/?", re.IGNORECASE)
@@ -87,9 +91,36 @@ class ConnectWise:
     def verbs(self) -> Mapping[str, tuple[str, Verb]]:
         return doors.verbs(self)
 
+    def act(self, action: str, body: Mapping[str, Any]) -> Any:
+        """What a technician does in the PSA; to be called with the lock held."""
+        desk = self.desk(actor="technician", technician=True)
+        try:
+            return ACTIONS[action](desk, body)
+        except (CannotDo, Refused, KeyError, TypeError, ValueError) as error:
+            detail = error.body if isinstance(error, Refused) else repr(error)
+            raise ControlError(f"{action}: {detail}") from error
+        finally:
+            self.store.commit()
+
     def sections(self) -> Sequence[Section]:
         with self.store.lock:
-            return doors.sections(self.store)
+            return views.overview(self.desk())
+
+    def links(self) -> Sequence[Link]:
+        return views.LINKS
+
+    def view(self, name: str, rest: str, query: Mapping[str, str]) -> View | None:
+        with self.store.lock:
+            return views.view(self.desk(), name, rest, query)
+
+    def actions(self) -> Mapping[str, str]:
+        return {name: inspect.cleandoc(act.__doc__ or "") for name, act in ACTIONS.items()}
+
+    def switches(self) -> Sequence[Switch]:
+        return switching.explained(self.settings.switches, CHOICES)
+
+    def switch_values(self) -> Any:
+        return self.settings.switches
 
     def credentials(self) -> dict[str, str]:
         rest = f"/{system.OLDEST_CODEBASE}/apis/3.0"

@@ -2,9 +2,10 @@
 
 import base64
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
+from integrations.sandbox import switching
 from integrations.sandbox.connectwise.matching import Comparing
 from integrations.sandbox.connectwise.role import Role, full
 
@@ -16,7 +17,7 @@ API_MEMBER = "psaportal"
 
 
 class BadSetting(ValueError):
-    """A switch or key that does not exist, or a value it cannot have."""
+    """A key that does not exist."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +97,7 @@ class Switches:
         return Comparing(self.case_sensitive, self.escapes, self.underscore_is_wildcard)
 
 
-_CHOICES: dict[str, tuple[Any, ...]] = {
+CHOICES: dict[str, tuple[Any, ...]] = {
     "unknown_company": ("null", "404"),
     "wrong_codebase": (400, 404),
     "unauthorized_status": (401, 404),
@@ -152,15 +153,7 @@ class Settings:
         )
 
     def with_switches(self, given: Mapping[str, Any]) -> "Settings":
-        known = {one.name: one for one in fields(Switches)}
-        for name, value in given.items():
-            if name not in known:
-                raise BadSetting(f"there is no switch {name!r}; there are: {', '.join(known)}")
-            if type(value) is not type(getattr(self.switches, name)) or value not in _CHOICES.get(
-                name, (value,)
-            ):
-                raise BadSetting(f"{name} cannot be {value!r}")
-        return replace(self, switches=replace(self.switches, **given))
+        return replace(self, switches=switching.changed(self.switches, given, CHOICES))
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -168,6 +161,5 @@ class Settings:
 
 def settings_from(data: Mapping[str, Any]) -> Settings:
     values = dict(data)
-    known = {one.name for one in fields(Switches)}
-    switches = {name: value for name, value in values.pop("switches", {}).items() if name in known}
-    return Settings(**values, switches=Switches(**switches)) if values or switches else Settings()
+    switches = switching.restored(Switches, values.pop("switches", {}))
+    return Settings(**values, switches=switches)
