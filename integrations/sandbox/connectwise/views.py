@@ -16,7 +16,7 @@ LINKS = (
     Link("Hosted tabs", "/view/hosted"),
 )
 _TICKET_COLUMNS = ("Id", "Company", "Board", "Status", "Summary", "External reference", "Updated")
-_AGREEMENT_COLUMNS = ("Id", "Company", "Agreement", "Status", "Additions", "Next invoice")
+_AGREEMENT_COLUMNS = ("Id", "Company", "Agreement", "Status", "Serial no.", "Additions", "Next invoice")
 
 
 def overview(desk: Desk) -> Sequence[Section]:
@@ -105,12 +105,12 @@ def _agreements(store: Store, count: int | None) -> Section:
 
 
 def _agreement_row(store: Store, one: Record) -> Sequence[Cell]:
-    parts = [
-        f"{row['product']['identifier']}: {row['quantity']:g}" for row in store.under("additions", one["id"])
-    ]
+    additions = store.under("additions", one["id"])
+    parts = ", ".join(f"{row['product']['identifier']}: {row['quantity']:g}" for row in additions)
+    serials = ", ".join(sorted({row["serialNumber"] for row in additions if row.get("serialNumber")}))
     number = Link(str(one["id"]), f"/view/agreements/{one['id']}")
-    due = one.get("nextInvoiceDate", "")[:10]
-    return (number, one["company"]["name"], one["name"], one["agreementStatus"], ", ".join(parts), due)
+    names = (one["company"]["name"], one["name"], one["agreementStatus"])
+    return (number, *names, serials, parts, one.get("nextInvoiceDate", "")[:10])
 
 
 def _agreement(desk: Desk, agreement: Record) -> View:
