@@ -208,9 +208,7 @@ class Walk:
         if before is None:
             raise DemoFailed("Nothing was used.")
         after = self.wait("the agreement line", self.line_as_wanted)
-        self.say(
-            f"{after.product} on {after.agreement}: quantity {before.quantity:g} -> {after.quantity:g}"
-        )
+        self.say(f"{after.product} on {after.agreement}: quantity {before.quantity:g} -> {after.quantity:g}")
         self.say(f"invoice description   {after.text}")
         return {
             "agreement": after.agreement,

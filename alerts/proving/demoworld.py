@@ -285,9 +285,7 @@ def choose_tickets(organization: Organization, credentials: Credentials, part: P
         )
 
 
-def choose_billing(
-    organization: Organization, client: Client, credentials: Credentials, part: Part
-) -> None:
+def choose_billing(organization: Organization, client: Client, credentials: Credentials, part: Part) -> None:
     """One service is a product of the PSA, and the client's agreement is known."""
     products = credentials.choices.filter(kind="product", vanished_at=None)
     [product] = [row for row in products if part.product in (row.name, row.data.get("identifier"))]

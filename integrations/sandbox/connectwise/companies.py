@@ -13,7 +13,9 @@ ADDRESS = ("addressLine1", "addressLine2", "city", "state", "zip", "country")
 def finish_company(desk: Desk, record: Record, before: Record | None) -> Record:
     """The identifier is unique; a new company needs some part of an address."""
     wanted = record["identifier"].casefold()
-    if any(row_id != record["id"] for row_id in desk.store.table("companies").index.equal(wanted)):
+    if any(
+        row_id != record["id"] for row_id in desk.store.table("companies").indexes["identifier"].equal(wanted)
+    ):
         error = field_error("ObjectExists", "Company ID already in use.", "company", "identifier")
         raise invalid("company", [error])
     if before is None and not any(record.get(name) for name in ADDRESS):

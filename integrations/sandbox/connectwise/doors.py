@@ -60,6 +60,6 @@ class _Doors:
         key = query.get("externalxref")
         if key is None:
             return by_id(store.table("tickets"), query.get("id"))
-        ids = sorted(store.table("tickets").index.equal(key))
+        ids = sorted(store.table("tickets").indexes["externalXRef"].equal(key))
         rows = [store.table("tickets").rows[row_id] for row_id in ids]
         return [row for row in rows if row["externalXRef"] == key]

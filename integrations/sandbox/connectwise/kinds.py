@@ -17,14 +17,18 @@ class Kind:
     parent: str | None = None
     first_id: int = 1
     shown_as: str | None = None
-    indexed: str | None = None
+    indexed: tuple[str, ...] = ()
 
 
 _BOARD = "/service/boards/{parent}"
 
 KINDS = {
     "companies": Kind(
-        "company", "/company/companies/{id}", ("identifier", "name"), first_id=250, indexed="identifier"
+        "company",
+        "/company/companies/{id}",
+        ("identifier", "name"),
+        first_id=250,
+        indexed=("identifier", "name", "_info/lastUpdated"),
     ),
     "sites": Kind("site", "/company/companies/{parent}/sites/{id}", parent="company/id", first_id=1000),
     "contacts": Kind("contact", "/company/contacts/{id}", parent="company/id", first_id=2000),
@@ -38,7 +42,13 @@ KINDS = {
     "associations": Kind("association", _BOARD + "/typeSubTypeItemAssociations/{id}", parent="board/id"),
     "priorities": Kind("priority", "/service/priorities/{id}"),
     "sources": Kind("source", "/service/sources/{id}"),
-    "tickets": Kind("ticket", "/service/tickets/{id}", ("summary",), first_id=10001, indexed="externalXRef"),
+    "tickets": Kind(
+        "ticket",
+        "/service/tickets/{id}",
+        ("summary",),
+        first_id=10001,
+        indexed=("externalXRef", "company/id", "status/id", "_info/lastUpdated"),
+    ),
     "notes": Kind("note", "/service/tickets/{parent}/notes/{id}", (), parent="ticketId", first_id=50001),
     "catalog": Kind("product", "/procurement/catalog/{id}", ("identifier",), info="catalog", first_id=301),
     "agreementTypes": Kind("agreementType", "/finance/agreements/types/{id}", info="type"),
