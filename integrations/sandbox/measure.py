@@ -118,7 +118,8 @@ def _connectwise(client: Client) -> dict[str, Timed]:
         "change a ticket": patch,
         "tickets of a company": list_of("company/id=4000 and closedFlag=false"),
         "tickets changed since": list_of("lastUpdated>[2026-11-01T00:00:00Z]"),
-        "open tickets of a board (every row is looked at)": list_of('board/id=7 and status/name="New"'),
+        "new tickets of a board": list_of('board/id=7 and status/name="New"'),
+        "tickets with a word in them (each is looked at)": list_of('summary contains "000777"'),
         "a page of 1,000 companies": lambda number: client("GET", "/company/companies?pageSize=1000&page=4"),
         "a company by its identifier": lambda number: client(
             "GET", "/company/companies?conditions=" + quote('identifier="Client04000"')
@@ -149,7 +150,7 @@ def _autotask(client: Client) -> dict[str, Timed]:
         "tickets changed since": query(
             "Tickets", {"op": "gt", "field": "lastActivityDate", "value": "2026-11-01T00:00:00Z"}
         ),
-        "open tickets of a queue (every row is looked at)": query(
+        "new tickets of a queue (each is looked at)": query(
             "Tickets",
             {"op": "eq", "field": "queueID", "value": 29682834},
             {"op": "eq", "field": "status", "value": 1},

@@ -47,7 +47,7 @@ KINDS = {
         "/service/tickets/{id}",
         ("summary",),
         first_id=10001,
-        indexed=("externalXRef", "company/id", "status/id", "_info/lastUpdated"),
+        indexed=("externalXRef", "company/id", "board/id", "status/id", "_info/lastUpdated"),
     ),
     "notes": Kind("note", "/service/tickets/{parent}/notes/{id}", (), parent="ticketId", first_id=50001),
     "catalog": Kind("product", "/procurement/catalog/{id}", ("identifier",), info="catalog", first_id=301),
