@@ -175,7 +175,7 @@ class Pages:
         try:
             said = self._done(name, rest, given)
         except (ControlError, ValueError) as error:
-            sheet = self._sheet(request, name if name != "technician" else "technician", "")
+            sheet = self._sheet(request, name, "")
             sheet.said, sheet.is_refusal, sheet.status = str(error), True, 400
             return sheet
         sheet = self._sheet(request, name, "")

@@ -18,7 +18,8 @@ from integrations.sandbox.connectwise.kinds import BASE
 from integrations.sandbox.connectwise.lists import Page, Wish, thinned
 from integrations.sandbox.connectwise.resources import Collection
 from integrations.sandbox.connectwise.routes import ROUTES, Route, pattern_of
-from integrations.sandbox.connectwise.seed import LARGE, seed, seed_large
+from integrations.sandbox.connectwise.seed import LARGE, Seeder, seed, seed_large
+from integrations.sandbox.connectwise.seedsetup import seed_setup
 from integrations.sandbox.connectwise.settings import API_MEMBER, CHOICES, Settings, settings_from
 from integrations.sandbox.connectwise.store import Record, Store
 from integrations.sandbox.connectwise.technician import ACTIONS, CannotDo
@@ -46,6 +47,9 @@ class ConnectWise:
         self.settings = Settings()
         if self.store.load():
             self.settings = settings_from(self.store.settings)
+            if not self.store.table("locations").ids:  # a file of a version that had no set-up tables
+                seed_setup(Seeder(self.store))
+                self.store.commit()
         else:
             self.reset({})
 

@@ -5,6 +5,7 @@ import re
 
 import pytest
 
+from integrations.sandbox.connectwise.dialect import ConnectWise
 from integrations.sandbox.connectwise.resources import RESOURCES
 from tests.integrations.sandbox.conftest import BACKUP_BOARD, BAKERY
 
@@ -137,3 +138,17 @@ def test_the_screen_report_names_the_screens(call):
     report = call("GET", "/system/reports/ConnectWiseHostedApiScreen").json
     assert [1, "company", "Company"] in report["row_values"]
     assert call("GET", "/system/reports/Spaceships").status == 404
+
+
+def test_a_state_file_from_before_the_set_up_tables_is_taken_over(tmp_path):
+    state = tmp_path / "state.jsonl"
+    ConnectWise(state).close()
+    tables = tuple(f'"{name}"' for name in ("locations", "billingStatuses", "companyStatuses"))
+    lines = [json.loads(line) for line in state.read_text().splitlines()]
+    for line in lines:
+        line["changes"] = [one for one in line["changes"] if f'"{one[1]}"' not in tables]
+    state.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    psa = ConnectWise(state)
+    assert psa.store.reference("billingStatuses", 1)["name"] == "New"
+    assert psa.store.reference("companyStatuses", 1)["name"] == "Active"
+    psa.close()
