@@ -1,21 +1,16 @@
-"""The main job from a fresh clone, really done: an event opens a ticket that closes again, usage changes an agreement.
+"""The main job from a fresh clone, really done at both PSAs (asked by `manage.py demo`).
 
-Everything goes the way a vendor's product would go: events and usage over REST, a PSA over HTTP. What is printed was
-read back from the PSA.
+An event opens a ticket that closes again, usage changes a line of an agreement or contract. Everything goes the way a
+vendor's product would go: events and usage over REST, the PSAs over HTTP.
 """
 
 from __future__ import annotations
 
-import json
 import os
-import secrets
 import signal
 import subprocess
 import sys
-import time
-import urllib.error
-import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -23,17 +18,11 @@ from django.conf import settings
 from django.core.management import call_command
 
 from alerts.proving import demoworld
-from alerts.proving.demoworld import AGREEMENT, CLIENT_NUMBER, PRODUCT, RESULT, SERVICE, VAR, Demo
-from portal import clock
+from alerts.proving.demowalk import Caller, DemoFailed, Say, Walk, wait_for
+from alerts.proving.demoworld import AUTOTASK, CONNECTWISE, RESULT, VAR, sandbox_ports
 from portal.supervisor import STOP_TIME, die_with
 
-PATIENCE = 60.0
-Say = Callable[[str], None]
 Process = subprocess.Popen[bytes]
-
-
-class DemoFailed(Exception):
-    """Something that should have happened did not."""
 
 
 def run(*, say: Say) -> None:
@@ -93,205 +82,74 @@ def supervised() -> Iterator[Process]:
 
 
 def show(supervisor: Process, say: Say) -> None:
-    """Do the main job and say what happened; READY is the last line."""
-    portal, psa = Caller(settings.PORTAL_URL), Caller(f"http://127.0.0.1:{os.environ['SANDBOX_PORT']}")
-    say("Starting web, dispatcher, worker and the ConnectWise sandbox ...")
-    wait_for("the portal", lambda: portal.answers("/healthz"), supervisor)
-    wait_for("the sandbox", lambda: psa.answers("/__sandbox__/counts"), supervisor)
-    demo = demoworld.prepare(psa.url, psa.call("GET", "/__sandbox__/credentials"))
-    portal.token = demo.token
-    ticket = tell_a_ticket(portal, psa, supervisor, say)
-    line = tell_a_quantity(portal, psa, demo, supervisor, say)
-    finish(demo, psa, ticket, line, say)
-
-
-class Caller:
-    """A machine that speaks JSON over HTTP, as a vendor's product would."""
-
-    def __init__(self, url: str) -> None:
-        self.url, self.token = url, ""
-
-    def call(self, method: str, path: str, body: Any = None) -> Any:
-        request = urllib.request.Request(self.url + path, method=method)  # noqa: S310 - our own addresses
-        if self.token:
-            request.add_header("Authorization", f"Bearer {self.token}")
-        request.add_header("Content-Type", "application/json")
-        data = None if body is None else json.dumps(body).encode()
-        try:
-            with urllib.request.urlopen(request, data, timeout=20) as answer:  # noqa: S310
-                return json.loads(answer.read() or b"null")
-        except urllib.error.HTTPError as error:
-            raise DemoFailed(
-                f"{method} {path} was answered with {error.code}: {error.read()[:500]!r}"
-            ) from error
-
-    def answers(self, path: str) -> bool:
-        try:
-            with urllib.request.urlopen(self.url + path, timeout=2) as answer:  # noqa: S310
-                return bool(answer.status == 200)
-        except OSError:
-            return False
-
-
-def wait_for(what: str, is_there: Callable[[], Any], supervisor: Process) -> Any:
-    """Ask five times a second until it is there; raises DemoFailed after a minute."""
-    ends_at = time.monotonic() + PATIENCE
-    while time.monotonic() < ends_at:
-        if found := is_there():
-            return found
-        if supervisor.poll() is not None:
-            raise DemoFailed(f"The supervisor ended while we waited for {what}.")
-        time.sleep(0.2)
-    raise DemoFailed(f"Waited {PATIENCE:.0f} s for {what} in vain.")
-
-
-# --- Event -> ticket ------------------------------------------------------------------------------------------------
-
-
-def tell_a_ticket(portal: Caller, psa: Caller, supervisor: Process, say: Say) -> dict[str, Any]:
-    """A backup fails, five times more; then it succeeds."""
+    """Do the main job at both PSAs and say what happened; READY is the last line."""
+    say("Starting web, dispatcher, worker and the sandboxes of ConnectWise and Autotask ...")
+    wait_for("the portal", lambda: Caller(settings.PORTAL_URL).answers("/healthz"), supervisor)
+    walks = [
+        made_ready(part, port, supervisor, say)
+        for part, port in zip((CONNECTWISE, AUTOTASK), sandbox_ports(os.environ["SANDBOX_PORT"]), strict=True)
+    ]
     say("\nEvent -> ticket")
-    run_id = secrets.token_hex(4)
-    account = f"SRV-{run_id[:4].upper()}"
-    text = f"Backup of {account} failed: disk full"
-    failed = event(run_id, 0, account, "backup.failed", "error", text)
-    sent = portal.call("POST", "/api/v1/events", failed)["results"][0]
-    say(
-        f"  POST /api/v1/events      backup.failed for EFS-{CLIENT_NUMBER}, account {account}: {sent['status']}"
-    )
-    opened = wait_for("the ticket to open", lambda: ticket_of(psa, account, closed=False), supervisor)
-    say(f"  ticket {opened['id']} is open     “{opened['summary']}” on board {opened['board']['name']}")
-    repeats = [event(run_id, number, account, "backup.failed", "error", text) for number in range(1, 6)]
-    portal.call("POST", "/api/v1/events", {"events": repeats})
-    say("  five repeats             folded into the same ticket")
-    success = event(run_id, 6, account, "backup.succeeded", "success", f"Backup of {account} succeeded")
-    portal.call("POST", "/api/v1/events", success)
-    closed = wait_for("the ticket to close", lambda: ticket_of(psa, account, closed=True), supervisor)
-    if len(tickets_of(psa, account)) != 1:
-        raise DemoFailed("There is more than one ticket for one problem.")
-    say(f"  ticket {closed['id']} is closed   status {closed['status']['name']}")
-    wait_for("the event log", lambda: settled(portal, sent["id"]), supervisor)
-    return {
-        "number": str(closed["id"]),
-        "status": closed["status"]["name"],
-        "url": f"{psa.url}/",
-        "event": f"{portal.url}/api/v1/events/{sent['id']}",
-    }
-
-
-def event(
-    run_id: str, number: int, account: str, type_name: str, severity: str, summary: str
-) -> dict[str, Any]:
-    return {
-        "source": "demo-backup",
-        "id": f"{run_id}-{number}",
-        "type": type_name,
-        "severity": severity,
-        "client": f"EFS-{CLIENT_NUMBER}",
-        "account": account,
-        "summary": summary,
-        "occurred_at": clock.now().isoformat(),
-    }
-
-
-def tickets_of(psa: Caller, account: str) -> list[dict[str, Any]]:
-    """Tickets at the PSA that speak of the account, read from the PSA's own store."""
-    return [row for row in psa.call("GET", "/__sandbox__/tickets") if account in row.get("summary", "")]
-
-
-def ticket_of(psa: Caller, account: str, *, closed: bool) -> dict[str, Any] | None:
-    found = [row for row in tickets_of(psa, account) if bool(row.get("closedFlag")) is closed]
-    return found[0] if found else None
-
-
-def settled(portal: Caller, event_id: str) -> bool:
-    """The event log says as well that the ticket was opened."""
-    rows = portal.call("GET", f"/api/v1/events/{event_id}")["deliveries"]
-    return any(row["action"] == "ticket" and row["status"] == "done" for row in rows)
-
-
-# --- Usage -> agreement line ----------------------------------------------------------------------------------------
-
-
-def tell_a_quantity(portal: Caller, psa: Caller, demo: Demo, supervisor: Process, say: Say) -> dict[str, Any]:
-    """One more server is protected; the agreement line follows."""
+    for walk in walks:
+        walk.fail()
+    for walk in walks:
+        walk.succeed()
+    tickets = [walk.closed() for walk in walks]
     say("\nUsage -> agreement line")
-    before = line_of(psa)
-    wanted = int(float(before["quantity"])) + 1
-    today = clock.today_in(demo.partner.time_zone).isoformat()
-    portal.call("POST", "/api/v1/usage", {"usage": [word(number, today) for number in range(1, wanted + 1)]})
-    say(f"  POST /api/v1/usage       {wanted} servers of EFS-{CLIENT_NUMBER} on {today}")
-    if release_waiting(portal):
-        say("  12 h rule                the last synchronization is less than 12 h old; reprocessed by hand")
-    after = wait_for("the agreement line", lambda: line_with(psa, wanted), supervisor)
-    name = after["product"]["identifier"]
-    say(f"  {name} on {before['agreement']}: quantity {before['quantity']:g} -> {after['quantity']:g}")
-    say(f"  invoice description      {after.get('invoiceDescription', '').partition(chr(10))[0]}")
-    return {
-        "agreement": before["agreement"],
-        "line": str(after["id"]),
-        "product": name,
-        "before": before["quantity"],
-        "after": after["quantity"],
-    }
+    for walk in walks:
+        walk.use()
+    lines = [walk.billed() for walk in walks]
+    finish(walks, tickets, lines, say)
 
 
-def word(number: int, today: str) -> dict[str, Any]:
-    return {
-        "client": CLIENT_NUMBER,
-        "account": f"SRV-{number:02}",
-        "service": SERVICE,
-        "quantity": 1,
-        "measured_on": today,
-        "source": "demo-backup",
-    }
+def made_ready(part: demoworld.Part, port: str, supervisor: Process, say: Say) -> Walk:
+    """The sandbox answers, and the partner is connected to it."""
+    psa = Caller(f"http://127.0.0.1:{port}")
+    wait_for(f"the sandbox of {part.psa}", lambda: psa.answers("/__sandbox__/counts"), supervisor)
+    demo = demoworld.prepare(psa.url, psa.call("GET", "/__sandbox__/credentials"), part)
+    return Walk(settings.PORTAL_URL, psa, demo, supervisor, say)
 
 
-def line_of(psa: Caller) -> dict[str, Any]:
-    [agreement] = psa.call("GET", f"/__sandbox__/agreements?id={AGREEMENT}")
-    [line] = [row for row in agreement["additions"] if row["product"]["identifier"] == PRODUCT]
-    return {**line, "agreement": agreement["name"]}
-
-
-def line_with(psa: Caller, quantity: int) -> dict[str, Any] | None:
-    line = line_of(psa)
-    return line if float(line["quantity"]) == quantity else None
-
-
-def release_waiting(portal: Caller) -> int:
-    """Reprocess synchronizations that wait for the end of the 12 h window (after an earlier run)."""
-    waiting = portal.call("GET", "/api/v1/deliveries?status=waiting")["results"]
-    held_back = [row["id"] for row in waiting if row["reason"] == "synchronize_window"]
-    if held_back:
-        portal.call("POST", "/api/v1/deliveries/reprocess", {"ids": held_back})
-    return len(held_back)
-
-
-def finish(demo: Demo, psa: Caller, ticket: dict[str, Any], line: dict[str, Any], say: Say) -> None:
+def finish(walks: list[Walk], tickets: list[dict[str, Any]], lines: list[dict[str, Any]], say: Say) -> None:
     """Write var/demo.json and say where to look."""
     url = settings.PORTAL_URL
-    manager, staff = demo.logins["manager"], demo.logins["staff"]
+    connectwise, autotask = walks
+    staff = demoworld.staff()
     demoworld.write_private(
         RESULT,
         {
             "portal_url": url,
             "admin_url": f"{url}/admin/",
-            "api_token": demo.token,
-            "logins": demo.logins,
-            "sandboxes": {"connectwise": {"url": psa.url, "control": f"{psa.url}/__sandbox__/"}},
-            "client": {
-                "id": str(demo.client.pk),
-                "number": demo.client.number,
-                "managed_id": demo.client.managed_id,
+            "api_token": connectwise.demo.token,
+            "logins": {"manager": connectwise.demo.manager, "staff": staff},
+            "sandboxes": {
+                walk.part.kind: {"url": walk.psa_url, "control": f"{walk.psa_url}/__sandbox__/"}
+                for walk in walks
             },
-            "ticket": ticket,
-            "agreement_line": line,
+            "client": client_of(connectwise),
+            "ticket": tickets[0],
+            "agreement_line": lines[0],
+            "autotask": {
+                "api_token": autotask.demo.token,
+                "manager": autotask.demo.manager,
+                "client": client_of(autotask),
+                "ticket": tickets[1],
+                "contract_service": lines[1],
+            },
         },
     )
     say("\nLook around")
-    say(f"  portal    {url}/    {manager['email']}  {manager['password']}")
+    for walk in walks:
+        manager = walk.demo.manager
+        say(f"  portal    {url}/    {manager['email']}  {manager['password']}    {walk.part.psa}")
     say(f"  admin     {url}/admin/    {staff['email']}  {staff['password']}")
-    say(f"  sandbox   {psa.url}/    the pretend ConnectWise, its tickets and agreements")
-    say(f"  API       {url}/api/docs/    the token and all of this: {RESULT}")
+    for walk in walks:
+        say(f"  sandbox   {walk.psa_url}/    the pretend {walk.part.psa}: look, and be its technician")
+    say(f"  API       {url}/api/docs/    the tokens and all of this: {RESULT}")
     say("  Ctrl-C stops everything.\n")
     say(f"READY {url}")
+
+
+def client_of(walk: Walk) -> dict[str, Any]:
+    client = walk.demo.client
+    return {"id": str(client.pk), "number": client.number, "managed_id": client.managed_id}

@@ -26,22 +26,69 @@ STARTED = "PSAP_DEMO"
 VAR = Path(settings.BASE_DIR) / "var"
 SECRETS = VAR / "demo-secrets.json"
 RESULT = VAR / "demo.json"
-CLIENT_NUMBER = 19652
-COMPANY = "250"
-AGREEMENT = "401"
-SERVICE = "online-backup-servers"
-PRODUCT = "OBS-SERVER"
 ALL_SEVERITIES = ["info", "success", "warning", "error", "critical"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """One demo partner at one PSA: what it is called, and which records of the sandbox it works with."""
+
+    kind: str
+    psa: str
+    slug: str
+    partner: str
+    time_zone: str
+    manager: str
+    number: int
+    client: str
+    company: str
+    agreement: str
+    service: str
+    product: str
+    closing_status: str
+
+
+CONNECTWISE = Part(
+    kind="connectwise",
+    psa="ConnectWise",
+    slug="northwind",
+    partner="Northwind MSP",
+    time_zone="Europe/Berlin",
+    manager="manager@northwind.example",
+    number=19652,
+    client="Bakery Ott",
+    company="250",
+    agreement="401",
+    service="online-backup-servers",
+    product="OBS-SERVER",
+    closing_status="Completed",
+)
+AUTOTASK = Part(
+    kind="autotask",
+    psa="Autotask",
+    slug="southwind",
+    partner="Southwind MSP",
+    time_zone="America/New_York",
+    manager="manager@southwind.example",
+    number=19653,
+    client="Harbor Dental Group",
+    company="202",
+    agreement="402",
+    service="bdr-servers",
+    product="BDR Server",
+    closing_status="Complete",
+)
 
 
 @dataclass
 class Demo:
-    """What the demo works with."""
+    """What the demo works with at one PSA."""
 
+    part: Part
     partner: Partner
     client: Client
     token: str
-    logins: dict[str, dict[str, str]]
+    manager: dict[str, str]
 
 
 # --- The environment: production's, but for https ------------------------------------------------------------------
@@ -66,8 +113,14 @@ def environment() -> dict[str, str]:
         "FIELD_ENCRYPTION_KEYS": kept["field_encryption_key"],
         "PSA_ALLOW_HTTP": "true",
         "PSA_ALLOWED_NETWORKS": "127.0.0.0/8",
-        "PSA_ALLOWED_PORTS": f"443,{sandbox_port}",
+        "PSA_ALLOWED_PORTS": ",".join(["443", *sandbox_ports(sandbox_port)]),
     }
+
+
+def sandbox_ports(text: str) -> list[str]:
+    """ConnectWise listens on SANDBOX_PORT, Autotask one above. What is no number is refused later."""
+    is_number = text.isascii() and text.isdigit()
+    return [text, str(int(text) + 1)] if is_number else [text]
 
 
 def kept_secrets() -> dict[str, str]:
@@ -95,17 +148,26 @@ def write_private(path: Path, content: Mapping[str, Any]) -> None:
 
 
 def trouble_with_ports(environment: Mapping[str, str]) -> str:
-    """What is wrong with our ports and what to do, in one sentence; empty when both are free."""
-    if environment["PORT"] == environment["SANDBOX_PORT"]:
-        return f"PORT and SANDBOX_PORT are both {environment['PORT']}; they must differ."
-    for name in ("PORT", "SANDBOX_PORT"):
-        text = environment[name]
-        if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= 65535:
-            return f"{name} is “{text}”; it must be a number from 1 to 65535."
-        if not is_free(int(text)):
-            other = next((port for port in range(int(text) + 10, 65536, 10) if is_free(port)), 8010)
-            return f"Port {text} is in use. Choose another: {name}={other} make run"
+    """What is wrong with our ports and what to do, in one sentence; empty when all are free."""
+    sandboxes = sandbox_ports(environment["SANDBOX_PORT"])
+    if environment["PORT"] in sandboxes:
+        taken = " and the one above" if environment["PORT"] != sandboxes[0] else ""
+        return f"The sandboxes take SANDBOX_PORT{taken}; PORT is {environment['PORT']} too. They must differ."
+    for name, ports in (("PORT", [environment["PORT"]]), ("SANDBOX_PORT", sandboxes)):
+        for text in ports:
+            if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= 65535:
+                return f"{name} is “{environment[name]}”; it must be a number from 1 to {65536 - len(ports)}."
+            if not is_free(int(text)):
+                return f"Port {text} is in use. Choose another: {name}={free_port(int(text), len(ports))} make run"
     return ""
+
+
+def free_port(taken: int, count: int) -> int:
+    """A port of which the next ones are free as well."""
+    for port in range(taken + 10, 65530, 10):
+        if all(is_free(port + above) for above in range(count)):
+            return port
+    return 8010
 
 
 def is_free(port: int) -> bool:
@@ -122,32 +184,35 @@ def is_free(port: int) -> bool:
 # --- The partner's set-up -------------------------------------------------------------------------------------------
 
 
-def prepare(psa_url: str, keys: Mapping[str, str]) -> Demo:
+def prepare(psa_url: str, keys: Mapping[str, str], part: Part = CONNECTWISE) -> Demo:
     """Partner, people, client, connection, mapping, rules and cross-reference; the same again when there already."""
     partner, _ = Partner.objects.get_or_create(
-        slug="northwind", defaults={"name": "Northwind MSP", "time_zone": "Europe/Berlin"}
+        slug=part.slug, defaults={"name": part.partner, "time_zone": part.time_zone}
     )
     organization = clients.top_level(partner)
-    client = Client.objects.filter(number=CLIENT_NUMBER).first() or clients.add_client(
-        partner, name="Bakery Ott", number=CLIENT_NUMBER
+    client = Client.objects.filter(number=part.number).first() or clients.add_client(
+        partner, name=part.client, number=part.number
     )
-    credentials = connect(organization, psa_url, keys)
-    companies.link_company(client, credentials, psa_company_id=COMPANY, name="Bakery Ott")
-    choose_tickets(organization, credentials)
-    choose_billing(organization, client, credentials)
-    return Demo(partner, client, fresh_token(partner), people(partner))
+    credentials = connect(organization, entered(part, psa_url, keys))
+    companies.link_company(client, credentials, psa_company_id=part.company, name=part.client)
+    choose_tickets(organization, credentials, part)
+    choose_billing(organization, client, credentials, part)
+    return Demo(part, partner, client, fresh_token(partner), manager_of(partner, part))
 
 
-def people(partner: Partner) -> dict[str, dict[str, str]]:
-    """A Partner Senior Manager and one of the vendor's staff; both passwords lie in var/demo.json."""
-    kept = kept_secrets()
-    manager = person("manager@northwind.example", kept["manager"])
+def manager_of(partner: Partner, part: Part) -> dict[str, str]:
+    """A Partner Senior Manager; all passwords lie in var/demo.json."""
+    password = kept_secrets()["manager"]
+    manager = person(part.manager, password)
     Membership.objects.get_or_create(user=manager, partner=partner, defaults={"role": Role.SENIOR_MANAGER})
-    staff = person("staff@vendor.example", kept["staff"], is_staff=True, is_superuser=True)
-    return {
-        "manager": {"email": manager.email, "password": kept["manager"]},
-        "staff": {"email": staff.email, "password": kept["staff"]},
-    }
+    return {"email": manager.email, "password": password}
+
+
+def staff() -> dict[str, str]:
+    """One of the vendor's people."""
+    password = kept_secrets()["staff"]
+    person("staff@vendor.example", password, is_staff=True, is_superuser=True)
+    return {"email": "staff@vendor.example", "password": password}
 
 
 def person(email: str, password: str, **more: Any) -> User:
@@ -165,18 +230,27 @@ def fresh_token(partner: Partner) -> str:
     return tokens.issue_token("demo", partner=partner, scopes=tokens.SCOPES)[1]
 
 
-def connect(organization: Organization, psa_url: str, keys: Mapping[str, str]) -> Credentials:
-    """Sign in as a partner would: site, login company and the two keys; test; then read the options.
-
-    Raises RuntimeError when a check of Test It fails.
-    """
-    entered = Entered(
-        kind="connectwise",
+def entered(part: Part, psa_url: str, keys: Mapping[str, str]) -> Entered:
+    """What a partner types: site, login company or tracking identifier, and the two keys."""
+    if part.kind == "autotask":
+        return Entered(
+            kind=part.kind,
+            site_url=psa_url,
+            login_company=keys["integration_code"],
+            public_key=keys["user_name"],
+            secret=keys["secret"],
+        )
+    return Entered(
+        kind=part.kind,
         site_url=psa_url,
         login_company=keys["company"],
         public_key=keys["public_key"],
         secret=keys["private_key"],
     )
+
+
+def connect(organization: Organization, entered: Entered) -> Credentials:
+    """Sign in as a partner would; test; then read the options. Raises RuntimeError when a check of Test It fails."""
     current = Credentials.objects.filter(organization=organization).first()
     credentials = connections.save_credentials(organization, entered, by=None, current=current)
     failed = [check for check in doctor.examine(credentials) if check.verdict == "failed"]
@@ -190,7 +264,7 @@ def choice(credentials: Credentials, kind: str, **which: str) -> Choice:
     return credentials.choices.get(kind=kind, vanished_at=None, **which)
 
 
-def choose_tickets(organization: Organization, credentials: Credentials) -> None:
+def choose_tickets(organization: Organization, credentials: Credentials, part: Part) -> None:
     """Service board, its statuses, and the two notifications of every set-up."""
     board = choice(credentials, "board", name="Backup")
     TicketSettings.objects.update_or_create(
@@ -199,7 +273,7 @@ def choose_tickets(organization: Organization, credentials: Credentials) -> None
             "partner": organization.partner,
             "board": board,
             "new_status": choice(credentials, "status", name="New", within=board.psa_id),
-            "closing_status": choice(credentials, "status", name="Completed", within=board.psa_id),
+            "closing_status": choice(credentials, "status", name=part.closing_status, within=board.psa_id),
         },
     )
     for name, action, severities in (
@@ -211,13 +285,13 @@ def choose_tickets(organization: Organization, credentials: Credentials) -> None
         )
 
 
-def choose_billing(organization: Organization, client: Client, credentials: Credentials) -> None:
+def choose_billing(organization: Organization, client: Client, credentials: Credentials, part: Part) -> None:
     """One service is a product of the PSA, and the client's agreement is known."""
     products = credentials.choices.filter(kind="product", vanished_at=None)
-    [product] = [row for row in products if PRODUCT in (row.name, row.data.get("identifier"))]
+    [product] = [row for row in products if part.product in (row.name, row.data.get("identifier"))]
     CrossReference.objects.update_or_create(
         organization=organization,
-        service=Service.objects.get(key=SERVICE),
+        service=Service.objects.get(key=part.service),
         defaults={"partner": organization.partner, "product": product},
     )
     AgreementLink.objects.update_or_create(
@@ -226,6 +300,6 @@ def choose_billing(organization: Organization, client: Client, credentials: Cred
         service=None,
         defaults={
             "partner": organization.partner,
-            "agreement": choice(credentials, "agreement", psa_id=AGREEMENT),
+            "agreement": choice(credentials, "agreement", psa_id=part.agreement),
         },
     )

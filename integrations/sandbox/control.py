@@ -57,8 +57,11 @@ class ControlDoor:
         except BadRule as error:
             raise ControlError(str(error)) from error
 
+    def admits(self, request: Request) -> bool:
+        return self._open_to_all or request.peer.startswith(_LOOPBACK)
+
     def answer(self, request: Request) -> Answer:
-        if not self._open_to_all and not request.peer.startswith(_LOOPBACK):
+        if not self.admits(request):
             return json_answer({"error": "the control door answers this machine only"}, status=403)
         try:
             body = json.loads(request.body) if request.body.strip() else None

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from integrations.sandbox.messages import Answer, Request
+from integrations.sandbox.switching import Switch
 
 
 class ControlError(ValueError):
@@ -25,12 +26,48 @@ Verb = Callable[[ControlCall], Any]
 
 
 @dataclass(frozen=True, slots=True)
+class Link:
+    text: str
+    href: str
+
+
+FormField = tuple[str, str, Sequence[str] | None, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """Something to be done: where it is sent, its button, its fields and what goes along unseen.
+
+    A field is its name, label, choices (none: free text; None: a large one) and value.
+    """
+
+    target: str
+    label: str
+    fields: Sequence[FormField]
+    fixed: Sequence[tuple[str, str]] = ()
+
+
+Cell = Any
+"""A text or number, a `Link` or a `Form`."""
+
+
+@dataclass(frozen=True, slots=True)
 class Section:
-    """A table on the page for people."""
+    """A table on a page for people."""
 
     title: str
     columns: Sequence[str]
-    rows: Sequence[Sequence[Any]]
+    rows: Sequence[Sequence[Cell]]
+    more: Link | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """A page for people."""
+
+    title: str
+    sections: Sequence[Section]
+    forms: Sequence[Form] = ()
 
 
 class Dialect(Protocol):
@@ -49,7 +86,22 @@ class Dialect(Protocol):
         """Control verbs of its own, each with a line of help."""
 
     def sections(self) -> Sequence[Section]:
-        """What the page shows."""
+        """What the overview shows."""
+
+    def links(self) -> Sequence[Link]:
+        """The lists that have pages of their own."""
+
+    def view(self, name: str, rest: str, query: Mapping[str, str]) -> View | None:
+        """One list or record for people; None when there is none."""
+
+    def actions(self) -> Mapping[str, str]:
+        """What a technician can do, each with a line about its body."""
+
+    def switches(self) -> Sequence[Switch]:
+        """Every switch, explained."""
+
+    def switch_values(self) -> Any:
+        """The switches in force, by name."""
 
     def credentials(self) -> dict[str, str]:
         """What a client needs in order to sign in now."""

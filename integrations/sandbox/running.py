@@ -11,13 +11,13 @@ from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 
-from integrations.sandbox import page
 from integrations.sandbox.autotask.dialect import Autotask
 from integrations.sandbox.connectwise.dialect import ConnectWise
 from integrations.sandbox.control import PREFIX, Control, ControlDoor
 from integrations.sandbox.dialect import Dialect
 from integrations.sandbox.faults import Choice, Faults, Rule
 from integrations.sandbox.messages import Answer, Request, Sending, html_answer, text_answer, with_headers
+from integrations.sandbox.page import Pages
 from integrations.sandbox.requestlog import Entry, RequestLog
 from integrations.sandbox.server import HttpServer
 
@@ -47,6 +47,7 @@ class Sandbox:
         self._door = ControlDoor(
             dialect, self.faults, self.log, open_to_all=open_control, before_reset=self._forget_late
         )
+        self._pages = Pages(dialect, self.faults, self.log, self._door)
         self._server = HttpServer(self.respond, host=host, port=port)
         self.control = Control(self._door)
 
@@ -78,9 +79,8 @@ class Sandbox:
         path = request.path
         if path == PREFIX or path.startswith(PREFIX + "/"):
             return Sending(self._door.answer(request))
-        if path == "/" and request.method == "GET":
-            title = f"Sandbox: {self.dialect.kind}"
-            return Sending(html_answer(page.rendered(title, self.dialect.sections(), self.log.newest(30))))
+        if self._pages.answers(request):
+            return Sending(self._pages.answer(request))
         return self._respond_as_psa(request)
 
     def _respond_as_psa(self, request: Request) -> Sending:

@@ -34,6 +34,7 @@ from tests.chaos.test_supervisor_world import (
     World,
     free_ports,
     new_account,
+    port_with_a_free_neighbour,
     postgres_programs,
     processes,
     wait_until,
@@ -339,7 +340,7 @@ class Copy:
     def __init__(self, home: Path) -> None:
         self.home = home / "copy"
         shutil.copytree(BASE, self.home, ignore=NOT_COPIED)
-        self.port, self.sandbox_port = free_ports(2)
+        [self.port], self.sandbox_port = free_ports(1), port_with_a_free_neighbour()
         self.mark = uuid.uuid4().hex
         unwanted = ("PYTEST_", "DATABASE_URL", "REDIS_URL", "DJANGO_", "MAKE")
         kept = {name: value for name, value in os.environ.items() if not name.startswith(unwanted)}
@@ -418,9 +419,12 @@ def check_result(copy: Copy) -> None:
     assert path.stat().st_mode & 0o777 == 0o600
     result: dict[str, Any] = json.loads(path.read_text())
     assert set(KEYS) <= result.keys()
-    assert result["sandboxes"]["connectwise"].keys() >= {"url", "control"}
+    for kind in ("connectwise", "autotask"):
+        assert result["sandboxes"][kind].keys() >= {"url", "control"}
     assert result["portal_url"] == f"http://127.0.0.1:{copy.port}"
-    assert result["agreement_line"]["after"] == result["agreement_line"]["before"] + 1
+    for line in (result["agreement_line"], result["autotask"]["contract_service"]):
+        assert line["after"] == line["before"] + 1
+    assert result["autotask"]["ticket"]["status"] == "Complete"
 
 
 def test_ctrl_c_while_it_starts_leaves_nothing(copy: Copy) -> None:

@@ -91,6 +91,14 @@ for line in sys.stdin:
 """
 
 
+def port_with_a_free_neighbour() -> int:
+    """For the two sandboxes, which listen on a port and the one above."""
+    while True:
+        [port] = free_ports(1)
+        with contextlib.suppress(OSError, OverflowError), socket.create_server(("127.0.0.1", port + 1)):
+            return port
+
+
 def free_ports(count: int) -> list[int]:
     with contextlib.ExitStack() as held:
         listeners = [held.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
@@ -122,7 +130,7 @@ class World:
     def __init__(self, home: Path, database_url: str, *, dispatchers: int = 1) -> None:
         self.home = home
         self.mark = uuid.uuid4().hex
-        self.port, self.psa_port = free_ports(2)
+        [self.port], self.psa_port = free_ports(1), port_with_a_free_neighbour()
         self.portal, self.psa = f"http://127.0.0.1:{self.port}", f"http://127.0.0.1:{self.psa_port}"
         self.dispatchers = dispatchers
         self.token = ""
@@ -252,7 +260,9 @@ class World:
     def is_whole(self) -> bool:
         """Every process that should run does, as far as that can be seen from outside."""
         dispatchers = [leader.pid for leader in self.leaders("dispatcher")]
-        if len(dispatchers) != self.dispatchers or not all(map(self.leaders, ("web", "worker", "sandbox"))):
+        if len(dispatchers) != self.dispatchers or not all(map(self.leaders, ("web", "worker"))):
+            return False
+        if len(self.leaders("sandbox")) != 2:
             return False
         if not self.ask(f"beating({dispatchers})"):
             return False

@@ -1,5 +1,6 @@
 """The pretend Autotask PSA: who may come in, what is done, and how the answer looks."""
 
+import inspect
 import json
 import re
 import threading
@@ -9,7 +10,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
-from integrations.sandbox.autotask import doors, information
+from integrations.sandbox import switching
+from integrations.sandbox.autotask import doors, information, views
 from integrations.sandbox.autotask.answers import (
     IMPERSONATED,
     THREADS,
@@ -31,11 +33,13 @@ from integrations.sandbox.autotask.role import area_of
 from integrations.sandbox.autotask.routes import ROUTES, Route, pattern_of
 from integrations.sandbox.autotask.seed import seed
 from integrations.sandbox.autotask.seedlarge import LARGE, seed_large
-from integrations.sandbox.autotask.settings import API_USER, Settings, settings_from
+from integrations.sandbox.autotask.settings import API_USER, CHOICES, Settings, settings_from
 from integrations.sandbox.autotask.store import Store, Tables
+from integrations.sandbox.autotask.technician import ACTIONS, TECHNICIAN
 from integrations.sandbox.autotask.webhooks import Call, calls_for
-from integrations.sandbox.dialect import ControlError, Section, Verb
+from integrations.sandbox.dialect import ControlError, Link, Section, Verb, View
 from integrations.sandbox.messages import Answer, Request, json_answer
+from integrations.sandbox.switching import Switch
 
 _REST = re.compile(r"(?:/([a-z]\w*))?/atservicesrest/v1\.0/(.+?)/?", re.IGNORECASE)
 _VERSIONS = re.compile(r"(?:/[a-z]\w*)?/atservicesrest/versioninformation/?", re.IGNORECASE)
@@ -98,9 +102,36 @@ class Autotask:
     def verbs(self) -> Mapping[str, tuple[str, Verb]]:
         return doors.verbs(self)
 
+    def act(self, action: str, body: Mapping[str, Any]) -> Any:
+        """What a technician does in the PSA; to be called with the lock held."""
+        desk = self.desk(actor=TECHNICIAN, technician=True)
+        try:
+            return ACTIONS[action](desk, body)
+        except (Refused, KeyError, TypeError, ValueError) as error:
+            detail = error.body if isinstance(error, Refused) else repr(error)
+            raise ControlError(f"{action}: {detail}") from error
+        finally:
+            self.committed(desk)
+
     def sections(self) -> Sequence[Section]:
         with self.store.lock:
-            return doors.sections(self.desk())
+            return views.overview(self.desk())
+
+    def links(self) -> Sequence[Link]:
+        return views.LINKS
+
+    def view(self, name: str, rest: str, query: Mapping[str, str]) -> View | None:
+        with self.store.lock:
+            return views.view(self.desk(), name, rest, query)
+
+    def actions(self) -> Mapping[str, str]:
+        return {name: inspect.cleandoc(act.__doc__ or "") for name, act in ACTIONS.items()}
+
+    def switches(self) -> Sequence[Switch]:
+        return switching.explained(self.settings.switches, CHOICES)
+
+    def switch_values(self) -> Any:
+        return self.settings.switches
 
     def credentials(self) -> dict[str, str]:
         return {**self.settings.credentials(), "rest": "/ATServicesRest/V1.0"}

@@ -1,9 +1,10 @@
 """What can be changed about the pretend Autotask itself: keys, role, switches for facts nobody is sure of."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
+from integrations.sandbox import switching
 from integrations.sandbox.autotask.role import Role, full
 
 USER_NAME = "psaportal@cirrus-managed-it.example"
@@ -14,7 +15,7 @@ API_VENDOR = 42
 
 
 class BadSetting(ValueError):
-    """A switch or key that does not exist, or a value it cannot have."""
+    """A key that does not exist."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +111,7 @@ class Switches:
     """EntityType of companies and configuration items in payloads: `old` (Account, InstalledProduct) or `new`."""
 
 
-_CHOICES: dict[str, tuple[Any, ...]] = {
+CHOICES: dict[str, tuple[Any, ...]] = {
     "over_limit_status": (429, 500, 503),
     "thread_limit_status": (429, 500),
     "permission_status": (500, 403),
@@ -160,17 +161,7 @@ class Settings:
         )
 
     def with_switches(self, given: Mapping[str, Any]) -> "Settings":
-        known = {one.name for one in fields(Switches)}
-        wanted = dict(given)
-        for name, value in wanted.items():
-            if name not in known:
-                raise BadSetting(f"there is no switch {name!r}; there are: {', '.join(sorted(known))}")
-            now = getattr(self.switches, name)
-            if isinstance(now, float) and type(value) is int:
-                wanted[name] = value = float(value)
-            if type(value) is not type(now) or value not in _CHOICES.get(name, (value,)):
-                raise BadSetting(f"{name} cannot be {value!r}")
-        return replace(self, switches=replace(self.switches, **wanted))
+        return replace(self, switches=switching.changed(self.switches, given, CHOICES))
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -178,6 +169,5 @@ class Settings:
 
 def settings_from(data: Mapping[str, Any]) -> Settings:
     values = dict(data)
-    known = {one.name for one in fields(Switches)}
-    switches = {name: value for name, value in values.pop("switches", {}).items() if name in known}
-    return Settings(**values, switches=Switches(**switches))
+    switches = switching.restored(Switches, values.pop("switches", {}))
+    return Settings(**values, switches=switches)

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from integrations.sandbox.index import Index
 from integrations.sandbox.statefile import Line, StateFile
 
 Record = dict[str, Any]
@@ -73,53 +74,6 @@ INDEXED: dict[str, tuple[str, ...]] = {
     "UserDefinedFieldListItems": ("udfFieldId",),
     "picklists": ("of",),
 }
-
-
-class Index:
-    """Which rows have this value, one that begins with it, or one from it on? Texts without regard to case."""
-
-    def __init__(self) -> None:
-        self._ids: dict[Any, set[int]] = {}
-        self._keys: list[Any] = []
-
-    def add(self, value: Any, row_id: int) -> None:
-        key = _folded(value)
-        if key not in self._ids:
-            self._ids[key] = set()
-            insort(self._keys, key)
-        self._ids[key].add(row_id)
-
-    def remove(self, value: Any, row_id: int) -> None:
-        key = _folded(value)
-        self._ids[key].discard(row_id)
-        if not self._ids[key]:
-            del self._ids[key]
-            del self._keys[bisect_left(self._keys, key)]
-
-    def copy(self) -> "Index":
-        twin = Index()
-        twin._ids = {key: set(ids) for key, ids in self._ids.items()}
-        twin._keys = list(self._keys)
-        return twin
-
-    def equal(self, value: Any) -> set[int]:
-        return self._ids.get(_folded(value), set())
-
-    def beginning(self, prefix: str) -> set[int]:
-        folded = prefix.casefold()
-        found: set[int] = set()
-        for position in range(bisect_left(self._keys, folded), len(self._keys)):
-            if not self._keys[position].startswith(folded):
-                break
-            found |= self._ids[self._keys[position]]
-        return found
-
-    def since(self, value: Any) -> set[int] | None:
-        """None when that is most of the rows, and looking at all is no slower."""
-        first = bisect_left(self._keys, _folded(value))
-        if first * 2 < len(self._keys):
-            return None
-        return {row_id for key in self._keys[first:] for row_id in self._ids[key]}
 
 
 class Table:
@@ -314,7 +268,3 @@ class Store:
         changes += [["count", name, number] for name, number in self._counters.items()]
         changes += [["journal", "", line] for line in self.journal]
         yield {"changes": changes}
-
-
-def _folded(value: Any) -> Any:
-    return value.casefold() if isinstance(value, str) else value

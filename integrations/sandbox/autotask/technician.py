@@ -23,6 +23,10 @@ _TABLES = {entity.kind: entity.name for entity in reversed(ENTITIES.values())}
 _NAMES = {"Companies": "companyName", "Contracts": "contractName", "Tickets": "title"}
 
 
+TECHNICIAN = 29682902
+"""Whose name stands at what the control door does: Marisol Reyes."""
+
+
 class CannotDo(ValueError):
     """The body does not say enough, or names something that is not there."""
 

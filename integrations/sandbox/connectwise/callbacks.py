@@ -18,7 +18,7 @@ from integrations.sandbox.connectwise.answers import field_error, invalid
 from integrations.sandbox.connectwise.desk import Desk
 from integrations.sandbox.connectwise.kinds import BASE, KINDS
 from integrations.sandbox.connectwise.settings import API_MEMBER
-from integrations.sandbox.connectwise.store import Record
+from integrations.sandbox.connectwise.store import Record, public
 
 KEY_PATH = "/v4_6_release/services/callbackkeys/"
 KEY_REQUEST = re.compile(r"/v4_6_release/services/callbackkeys/(\d+)/?", re.IGNORECASE)
@@ -126,7 +126,7 @@ def _by_api(change: Change) -> bool:
 def _call(desk: Desk, callback: Record, change: Change, base: str) -> Call:
     switches = desk.settings.switches
     origin = base.split("/v", 1)[0]
-    entity = None if change.record is None else json.dumps(change.record).replace(BASE, base)
+    entity = None if change.record is None else json.dumps(public(change.record)).replace(BASE, base)
     payload = {
         "Action": change.action,
         "Type": callback["type"],

@@ -35,6 +35,11 @@ class Desk:
     def now(self) -> str:
         return wire_time(self.clock())
 
+    def midnight(self, day: str = "") -> str:
+        """A day (default: today) as the server writes date-only values."""
+        hour = "04" if self.settings.switches.midnight == "server" else "00"
+        return f"{(day or self.now())[:10]}T{hour}:00:00Z"
+
     def require(self, function: str, right: str, entry: str = "", record: Record | None = None) -> None:
         """Refuse what the role does not give. A level of My reaches what the API member owns, and nothing else."""
         granted = "All" if self.is_technician else level(self.settings.role, function, right, entry)
@@ -45,9 +50,20 @@ class Desk:
         return not self.is_technician and level(self.settings.role, function, right) == "My"
 
     def owns(self, record: Record) -> bool:
-        """Only tickets have an owner; everything else belongs to nobody in particular, so to no API member."""
+        """Only tickets have an owner; everything else belongs to nobody in particular, so to no API member.
+
+        A switch has it otherwise: what somebody entered is his, or a level of My is as good as All.
+        """
+        how = self.settings.switches.my_level
+        if how == "entered":
+            return bool(record.get("_info", {}).get("enteredBy", self.actor) == self.actor)
         owner = record.get("owner")
-        return isinstance(owner, dict) and owner.get("identifier") == self.actor
+        return how == "all" or (isinstance(owner, dict) and owner.get("identifier") == self.actor)
+
+    def hides(self, function: str, record: Record) -> bool:
+        """Whether a record that is not the member's is not found, instead of forbidden."""
+        is_silent = self.settings.switches.my_level == "entered"
+        return is_silent and self.sees_only_its_own(function, "inquire") and not self.owns(record)
 
     def save_new(self, table: str, record: Record) -> Record:
         """Give the record its `_info`, store it and write it into the journal."""

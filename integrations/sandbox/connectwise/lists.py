@@ -14,7 +14,7 @@ from integrations.sandbox.connectwise.conditions import BadConditions
 from integrations.sandbox.connectwise.matching import Column, Test, candidates, column, condition_test
 from integrations.sandbox.connectwise.settings import Switches
 from integrations.sandbox.connectwise.shapes import Field, Shape
-from integrations.sandbox.connectwise.store import Record, Store, Table
+from integrations.sandbox.connectwise.store import Record, Table
 
 DEFAULT_PAGE = 25
 LARGEST_PAGE = 1000
@@ -48,21 +48,21 @@ class Page:
 
 
 class Listing:
-    """One table's rows, possibly of one parent, as a shape describes them."""
+    """One table's rows, possibly of one parent, as a shape describes them; only those that `sees` lets through."""
 
     def __init__(
-        self, store: Store, table: Table, shape: Shape, switches: Switches, parent: int | None
+        self,
+        table: Table,
+        shape: Shape,
+        switches: Switches,
+        parent: int | None,
+        sees: Test | None = None,
     ) -> None:
-        self._store = store
         self._table = table
         self._shape = shape
         self._switches = switches
         self._parent = parent
-        self._only: list[Test] = []
-
-    def only(self, test: Test) -> None:
-        """Leave out what the caller's level does not let him see; nothing says that it is missing."""
-        self._only.append(test)
+        self._sees = sees
 
     def count(self, wish: Wish) -> int:
         return sum(1 for _ in self._matching(wish))
@@ -72,13 +72,16 @@ class Listing:
         if wish.forward_only:
             return self._page_after(wish, size)
         number = max(wish.number("page", 1), 1)
-        is_plain = not self._conditions(wish) and not wish.query.get("orderby") and not self._only
-        if is_plain and self._parent is None:
+        if self._is_whole_table(wish):
             ids = self._table.ids
             chosen = [self._table.rows[row_id] for row_id in ids[(number - 1) * size : number * size]]
             return Page(chosen, self._links(wish, number, size, len(ids)))
         found = self._ordered(wish)
         return Page(found[(number - 1) * size : number * size], self._links(wish, number, size, len(found)))
+
+    def _is_whole_table(self, wish: Wish) -> bool:
+        asks = self._conditions(wish) or wish.query.get("orderby")
+        return not asks and self._parent is None and self._sees is None
 
     def _page_after(self, wish: Wish, size: int) -> Page:
         after = wish.number("pageid", 0)
@@ -106,7 +109,7 @@ class Listing:
                 yield record
 
     def _tests(self, wish: Wish) -> tuple[list[Test], Iterable[int] | None]:
-        tests: list[Test] = list(self._only)
+        tests: list[Test] = [self._sees] if self._sees else []
         ids: Iterable[int] | None = None
         how = self._switches.comparing
         try:

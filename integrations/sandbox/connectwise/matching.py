@@ -21,6 +21,7 @@ from integrations.sandbox.connectwise.conditions import (
 )
 from integrations.sandbox.connectwise.shapes import Shape
 from integrations.sandbox.connectwise.store import Record, Table
+from integrations.sandbox.index import Index
 
 Test = Callable[[Record], bool]
 _INFO = {"lastupdated": "lastUpdated", "updatedby": "updatedBy", "dateentered": "dateEntered"}
@@ -102,12 +103,33 @@ def _candidates_of(node: Comparison, table: Table) -> Iterable[int] | None:
     if path == "id" and node.operator in ("=", "in"):
         values = node.value if isinstance(node.value, tuple) else (node.value,)
         return [value for value in values if isinstance(value, int)]
-    if not table.kind.indexed or path != table.kind.indexed.lower() or not isinstance(node.value, str):
+    index = _index_of(path, table)
+    if index is None:
         return None
-    if node.operator == "=":
-        return table.index.equal(node.value)
+    if node.operator in ("=", "in"):
+        values = node.value if isinstance(node.value, tuple) else (node.value,)
+        if None in values:
+            return None
+        return {row_id for value in values for row_id in index.equal(_as_stored(value))}
+    if node.operator in (">", ">=") and isinstance(node.value, Moment):
+        return index.since(node.value.text)
+    if node.operator != "like" or not isinstance(node.value, str):
+        return None
     prefix = re.split(r"[%*_\[]", node.value)[0]
-    return table.index.beginning(prefix) if node.operator == "like" and prefix else None
+    return index.beginning(prefix) if prefix else None
+
+
+def _index_of(path: str, table: Table) -> Index | None:
+    """`lastUpdated` is known without its `_info` too."""
+    for known, index in table.indexes.items():
+        if path in (known.lower(), known.lower().removeprefix("_info/")):
+            return index
+    return None
+
+
+def _as_stored(value: Value) -> Any:
+    """Records keep their date-times with a Z."""
+    return f"{value.text}Z" if isinstance(value, Moment) else value
 
 
 def _test(node: Node, shape: Shape, how: Comparing) -> Test:

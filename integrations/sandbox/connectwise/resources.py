@@ -8,18 +8,37 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from integrations.sandbox.connectwise import assets, shapes
-from integrations.sandbox.connectwise.agreements import finish_addition
+from integrations.sandbox.connectwise import role, shapes
+from integrations.sandbox.connectwise.agreements import after_agreement, finish_addition, finish_agreement
 from integrations.sandbox.connectwise.answers import Refused, not_found
+from integrations.sandbox.connectwise.assets import finish_configuration, finish_product
+from integrations.sandbox.connectwise.boards import after_subtype, drop_associations
 from integrations.sandbox.connectwise.callbacks import finish_callback
-from integrations.sandbox.connectwise.companies import finish_company, finish_contact, finish_site
+from integrations.sandbox.connectwise.companies import (
+    after_communication,
+    after_communication_gone,
+    after_contact,
+    finish_communication,
+    finish_company,
+    finish_contact,
+    finish_site,
+)
 from integrations.sandbox.connectwise.desk import Desk
+from integrations.sandbox.connectwise.hostedsetup import finish_hosted_setup
+from integrations.sandbox.connectwise.invoicing import void
 from integrations.sandbox.connectwise.kinds import BASE, KINDS
 from integrations.sandbox.connectwise.lists import Listing, Page, Wish
 from integrations.sandbox.connectwise.patching import changes_in
+from integrations.sandbox.connectwise.protecting import (
+    refuse_change_of_invoice,
+    refuse_removal_in_use,
+    refuse_removal_of_addition,
+    refuse_removal_of_invoice,
+)
 from integrations.sandbox.connectwise.reports import finish_report
+from integrations.sandbox.connectwise.setup import SETUP
 from integrations.sandbox.connectwise.shapes import Shape
-from integrations.sandbox.connectwise.store import Record
+from integrations.sandbox.connectwise.store import Record, public
 from integrations.sandbox.connectwise.tickets import (
     after_ticket,
     as_any_note,
@@ -33,6 +52,7 @@ Given = Mapping[str, Any]
 Prepare = Callable[[Desk, Given], Given]
 Finish = Callable[[Desk, Record, Record | None], Record]
 After = Callable[[Desk, Record, Given], None]
+Removing = Callable[[Desk, Record], None]
 
 
 def _same(desk: Desk, record: Record, before: Record | None) -> Record:
@@ -47,11 +67,16 @@ def _nothing(desk: Desk, record: Record, given: Given) -> None:
     return None
 
 
+def _freely(desk: Desk, record: Record) -> None:
+    return None
+
+
 @dataclass(frozen=True, slots=True)
 class Resource:
     """`path` has `*` for ids; `may` is some of read, create, patch, put, delete; `writes_as` the right a POST needs.
 
-    `entry` is the one of the function's customize list that has to be allowed.
+    `entry` is the one of the function's customize list that has to be allowed. `removing` may refuse a deletion,
+    `removed` follows it.
     """
 
     path: str
@@ -64,31 +89,66 @@ class Resource:
     prepare: Prepare = _as_given
     finish: Finish = _same
     after: After = _nothing
+    removing: Removing = _freely
+    removed: Removing = _freely
     shown: Callable[[Record], Record] | None = None
     can_search: bool = False
     entry: str = ""
 
 
-_IT, _BOARDS = "General / Management IT", "Service / Service Board"
+ALL = "read create patch put delete"
+_RULES: dict[str, dict[str, Any]] = {
+    "communications": {
+        "finish": finish_communication,
+        "after": after_communication,
+        "removed": after_communication_gone,
+    },
+    "configurations": {"finish": finish_configuration},
+    "invoices": {
+        "finish": refuse_change_of_invoice,
+        "removing": refuse_removal_of_invoice,
+        "removed": void,
+    },
+    "hostedScreens": {"entry": role.HOSTED},
+    "hostedSetups": {"finish": finish_hosted_setup, "entry": role.HOSTED},
+    "management": {"entry": role.IT},
+    "managementBackups": {"entry": role.IT},
+    "managementProducts": {"entry": role.IT},
+}
+
+
+def _side_record(
+    path: str, table: str, shape: Shape, function: str, may: str, parent_table: str | None
+) -> Resource:
+    return Resource(path, table, shape, function, may, parent_table, **_RULES.get(table, {}))
+
+
 _BOARD = "service/boards/*/"
+_FREE_TO_GO = frozenset(("tickets", "notes", "additions", "reports", "associations"))
 RESOURCES = (
     Resource(
         "company/companies",
         "companies",
         shapes.COMPANY,
         "company_maintenance",
-        "read create patch",
+        ALL,
         finish=finish_company,
     ),
     Resource(
-        "company/contacts", "contacts", shapes.CONTACT, "contacts", "read create patch", finish=finish_contact
+        "company/contacts",
+        "contacts",
+        shapes.CONTACT,
+        "contacts",
+        ALL,
+        finish=finish_contact,
+        after=after_contact,
     ),
     Resource(
         "company/companies/*/sites",
         "sites",
         shapes.SITE,
         "company_maintenance",
-        "read create patch",
+        ALL,
         "companies",
         finish=finish_site,
     ),
@@ -97,7 +157,7 @@ RESOURCES = (
         "reports",
         shapes.REPORT,
         "company_maintenance",
-        "read create patch put delete",
+        ALL,
         "companies",
         writes_as="edit",
         finish=finish_report,
@@ -107,24 +167,47 @@ RESOURCES = (
         "solutions",
         shapes.SOLUTION,
         "table_setup",
-        "read create patch",
-        entry=_IT,
+        ALL,
+        entry=role.IT,
+    ),
+    Resource("system/callbacks", "callbacks", shapes.CALLBACK, "callbacks", ALL, finish=finish_callback),
+    Resource("system/members", "members", shapes.MEMBER, "member_maintenance", "read create patch put"),
+    Resource("system/apimembers", "members", shapes.MEMBER, "member_maintenance", "read create patch put"),
+    Resource("service/boards", "boards", shapes.BOARD, "table_setup", ALL, entry=role.BOARDS),
+    Resource("service/info/boards", "boards", shapes.BOARD, "service_tickets"),
+    Resource(_BOARD + "statuses", "statuses", shapes.STATUS, "table_setup", ALL, "boards", entry=role.BOARDS),
+    Resource(
+        _BOARD + "types",
+        "types",
+        shapes.TYPE,
+        "table_setup",
+        ALL,
+        "boards",
+        removed=drop_associations,
+        entry=role.BOARDS,
     ),
     Resource(
-        "system/callbacks",
-        "callbacks",
-        shapes.CALLBACK,
-        "callbacks",
-        "read create patch put delete",
-        finish=finish_callback,
+        _BOARD + "subtypes",
+        "subtypes",
+        shapes.SUBTYPE,
+        "table_setup",
+        ALL,
+        "boards",
+        after=after_subtype,
+        removed=drop_associations,
+        entry=role.BOARDS,
     ),
-    Resource("system/members", "members", shapes.MEMBER, "member_maintenance"),
-    Resource("service/boards", "boards", shapes.BOARD, "table_setup", entry=_BOARDS),
-    Resource(_BOARD + "statuses", "statuses", shapes.STATUS, "table_setup", "read", "boards", entry=_BOARDS),
-    Resource(_BOARD + "types", "types", shapes.TYPE, "table_setup", "read", "boards", entry=_BOARDS),
-    Resource(_BOARD + "subtypes", "subtypes", shapes.SUBTYPE, "table_setup", "read", "boards", entry=_BOARDS),
-    Resource(_BOARD + "items", "items", shapes.ITEM, "table_setup", "read", "boards", entry=_BOARDS),
-    Resource(_BOARD + "teams", "teams", shapes.TEAM, "table_setup", "read", "boards", entry=_BOARDS),
+    Resource(
+        _BOARD + "items",
+        "items",
+        shapes.ITEM,
+        "table_setup",
+        ALL,
+        "boards",
+        removed=drop_associations,
+        entry=role.BOARDS,
+    ),
+    Resource(_BOARD + "teams", "teams", shapes.TEAM, "table_setup", ALL, "boards", entry=role.BOARDS),
     Resource(
         _BOARD + "typesubtypeitemassociations",
         "associations",
@@ -132,16 +215,16 @@ RESOURCES = (
         "table_setup",
         "read",
         "boards",
-        entry=_BOARDS,
+        entry=role.BOARDS,
     ),
-    Resource("service/priorities", "priorities", shapes.PRIORITY, "table_setup", entry="Service / Priority"),
-    Resource("service/sources", "sources", shapes.SOURCE, "table_setup", entry="Service / Source"),
+    Resource("service/priorities", "priorities", shapes.PRIORITY, "table_setup", ALL, entry=role.PRIORITY),
+    Resource("service/sources", "sources", shapes.SOURCE, "table_setup", ALL, entry=role.SOURCE),
     Resource(
         "service/tickets",
         "tickets",
         shapes.TICKET,
         "service_tickets",
-        "read create patch delete",
+        ALL,
         prepare=prepare_ticket,
         finish=finish_ticket,
         after=after_ticket,
@@ -152,7 +235,7 @@ RESOURCES = (
         "notes",
         shapes.NOTE,
         "service_tickets",
-        "read create patch delete",
+        ALL,
         "tickets",
         writes_as="edit",
         finish=finish_note,
@@ -167,37 +250,41 @@ RESOURCES = (
         shown=as_any_note,
     ),
     Resource(
-        "company/configurations",
-        "configurations",
-        assets.CONFIGURATION,
-        "configurations",
-        "read create patch",
-        finish=assets.finish_configuration,
+        "procurement/catalog", "catalog", shapes.CATALOG_ITEM, "product_catalog", ALL, finish=finish_product
     ),
     Resource(
-        "procurement/catalog",
-        "catalog",
-        shapes.CATALOG_ITEM,
-        "product_catalog",
-        "read create patch",
-        finish=assets.finish_product,
+        "finance/agreements",
+        "agreements",
+        shapes.AGREEMENT,
+        "agreements",
+        ALL,
+        finish=finish_agreement,
+        after=after_agreement,
     ),
-    Resource("procurement/subcategories", "subcategories", assets.SUBCATEGORY, "table_setup"),
-    Resource("procurement/types", "productTypes", assets.PRODUCT_TYPE, "table_setup"),
-    Resource("procurement/unitofmeasures", "units", assets.UNIT, "table_setup"),
-    Resource("finance/agreements", "agreements", shapes.AGREEMENT, "agreements"),
-    Resource("finance/agreements/types", "agreementTypes", shapes.AGREEMENT_TYPE, "agreements"),
+    Resource("finance/agreements/types", "agreementTypes", shapes.AGREEMENT_TYPE, "agreements", ALL),
     Resource(
         "finance/agreements/*/additions",
         "additions",
         shapes.ADDITION,
         "agreements",
-        "read create patch delete",
+        ALL,
         "agreements",
         finish=finish_addition,
-        entry="Additions",
+        entry=role.ADDITIONS,
+        removing=refuse_removal_of_addition,
     ),
+    *(_side_record(*row) for row in SETUP),
 )
+TICKETS = next(one for one in RESOURCES if one.path == "service/tickets")
+_SHAPES = {one.table: one.shape for one in reversed(RESOURCES)}
+_BELOW = {
+    table: tuple(sorted({one.table for one in RESOURCES if one.parent_table == table})) for table in _SHAPES
+}
+_NOT_BELOW = {
+    table: {name: shape for name, shape in _SHAPES.items() if name not in (*_BELOW[table], "associations")}
+    for table in _SHAPES
+}
+"""Tables whose rows go with the row they lie under, and those whose references keep it."""
 
 _CHILD_LINKS = {
     "tickets": ("notes", "tasks", "documents", "configurations", "timeentries"),
@@ -225,7 +312,8 @@ class Collection:
         self._require_parent()
         table = self._desk.store.table(self._resource.table)
         record = table.rows.get(row_id)
-        if record is None or (self._parent_id is not None and table.parent_of(record) != self._parent_id):
+        is_elsewhere = self._parent_id is not None and record and table.parent_of(record) != self._parent_id
+        if record is None or is_elsewhere or self._desk.hides(self._resource.function, self._owned(record)):
             raise not_found(self._resource.shape.resource, row_id)
         self._require(right, record)
         return record
@@ -248,21 +336,34 @@ class Collection:
 
     def change(self, before: Record, changes: Given) -> Record:
         record = self._checked(changes, before=before, creating=False)
-        return self._desk.save(self._resource.table, self._resource.finish(self._desk, record, before))
+        saved = self._desk.save(self._resource.table, self._resource.finish(self._desk, record, before))
+        self._resource.after(self._desk, saved, {})
+        return saved
 
     def put(self, row_id: int, body: Any) -> Record:
         """Replace everything: what the body leaves out falls back to nothing or its default."""
         before = self.get(row_id, "edit")
         record = self._checked(_object(body, self._resource.shape), before=None, creating=True)
-        record = {"id": row_id, **self._parent_field(), **record, "_info": before["_info"]}
-        return self._desk.save(self._resource.table, self._resource.finish(self._desk, record, before))
+        own = {name: value for name, value in before.items() if name.startswith("_")}
+        record = {"id": row_id, **self._parent_field(), **record, **own}
+        saved = self._desk.save(self._resource.table, self._resource.finish(self._desk, record, before))
+        self._resource.after(self._desk, saved, {})
+        return saved
 
     def delete(self, row_id: int) -> None:
-        self.get(row_id, "delete")
+        record = self.get(row_id, "delete")
+        self._resource.removing(self._desk, record)
+        if self._resource.table not in _FREE_TO_GO:
+            refuse_removal_in_use(self._desk, self._resource.table, row_id, _NOT_BELOW[self._resource.table])
         self._desk.store.delete(self._resource.table, row_id)
+        for child in _BELOW.get(self._resource.table, ()):
+            for row in self._desk.store.under(child, row_id):
+                self._desk.store.delete(child, row["id"])
+        self._resource.removed(self._desk, record)
 
     def shown(self, record: Record) -> Record:
         """The record as the API answers it, with the links of its `_info`."""
+        record = public(record)
         if self._resource.shown:
             return self._resource.shown(record)
         names = _CHILD_LINKS.get(self._resource.table)
@@ -280,12 +381,11 @@ class Collection:
 
     def _listing(self) -> Listing:
         self._require_parent()
-        store, resource = self._desk.store, self._resource
-        table = store.table(resource.table)
-        listing = Listing(store, table, resource.shape, self._desk.settings.switches, self._parent_id)
-        if self._desk.sees_only_its_own(resource.function, "inquire"):
-            listing.only(lambda record: self._desk.owns(self._owned(record)))
-        return listing
+        desk, resource = self._desk, self._resource
+        is_narrow = desk.sees_only_its_own(resource.function, "inquire")
+        sees = (lambda record: desk.owns(self._owned(record))) if is_narrow else None
+        table = desk.store.table(resource.table)
+        return Listing(table, resource.shape, desk.settings.switches, self._parent_id, sees)
 
     def _require(self, right: str, record: Record) -> None:
         self._desk.require(self._resource.function, right, self._resource.entry, self._owned(record))

@@ -27,23 +27,26 @@ class Function:
     customize: tuple[str, ...] = ()
 
 
-_TABLES = ("Service / Service Board", "Service / Priority", "Service / Source", "General / Management IT")
+BOARDS, PRIORITY, SOURCE = "Service / Service Board", "Service / Priority", "Service / Source"
+IT, HOSTED = "General / Management IT", "General / Manage Hosted API"
+ADDITIONS = "Additions"
 FUNCTIONS = {
     "company_maintenance": Function("Companies", "Company Maintenance", deletes=True),
     "contacts": Function("Companies", "Contacts"),
     "configurations": Function("Companies", "Configurations"),
     "manage_attachments": Function("Companies", "Manage Attachments"),
-    "agreements": Function("Finance", "Agreements", deletes=True, customize=("Additions",)),
+    "agreements": Function("Finance", "Agreements", deletes=True, customize=(ADDITIONS,)),
     "product_catalog": Function("Procurement", "Product Catalog"),
     "service_tickets": Function("Service Desk", "Service Tickets", deletes=True),
     "close_service_tickets": Function("Service Desk", "Close Service Tickets"),
     "merge_tickets": Function("Service Desk", "Merge Tickets"),
-    "table_setup": Function("System", "Table Setup", customize=_TABLES),
+    "table_setup": Function("System", "Table Setup", customize=(BOARDS, PRIORITY, SOURCE, IT, HOSTED)),
     "member_maintenance": Function("System", "Member Maintenance"),
     "api_reports": Function("System", "API Reports"),
     # No vendor's page says which right callbacks need; this one is ours.
     "callbacks": Function("System", "Callbacks", deletes=True),
 }
+_CUSTOMIZE_IDENTIFIERS = {"table_setup": "SystemTableSetup", "agreements": "FinanceAgreements"}
 
 
 def full() -> Role:
@@ -86,10 +89,30 @@ def _entries(allow: str) -> list[str]:
 def level(role: Role, function: str, right: str, entry: str = "") -> str:
     """None, My or All; None as well when the customize list does not allow the entry."""
     levels = role.get(function, {})
-    allowed = _entries(levels.get("allow", EVERYTHING))
-    if entry and EVERYTHING not in allowed and entry not in allowed:
+    if entry and entry not in _allowed(role, function, (entry,)):
         return "None"
     return levels.get(right, "None")
+
+
+def _allowed(role: Role, function: str, entries: tuple[str, ...]) -> list[str]:
+    allowed = _entries(role.get(function, {}).get("allow", EVERYTHING))
+    return [entry for entry in entries if EVERYTHING in allowed or entry in allowed]
+
+
+def customize_items(role: Role) -> list[dict[str, Any]]:
+    """The rows of `GET /system/mySecurity/customizeItems`: what the role's customize lists allow.
+
+    Two identifiers are known from the vendor's document, where they stand as examples; the entries are our names.
+    """
+    allowed = [
+        (_CUSTOMIZE_IDENTIFIERS[key], entry)
+        for key, function in FUNCTIONS.items()
+        for entry in _allowed(role, key, function.customize)
+    ]
+    return [
+        {"id": number, "customizeIdentifier": identifier, "itemIdentifier": entry}
+        for number, (identifier, entry) in enumerate(allowed, start=1)
+    ]
 
 
 def my_security(role: Role, member: dict[str, Any]) -> list[dict[str, Any]]:

@@ -6,8 +6,9 @@ Serial numbers of additions such as `EFS-19652` are managed IDs: the client's nu
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from integrations.sandbox.connectwise.assets import seed_devices, seed_tables
+from integrations.sandbox.connectwise.assets import seed_devices
 from integrations.sandbox.connectwise.kinds import KINDS
+from integrations.sandbox.connectwise.seedsetup import communications_of, seed_setup
 from integrations.sandbox.connectwise.settings import API_MEMBER
 from integrations.sandbox.connectwise.store import Record, Store
 
@@ -93,7 +94,9 @@ class Seeder:
         self._at += timedelta(minutes=1)
         at = self._at.strftime("%Y-%m-%dT%H:%M:%SZ")
         info = {"lastUpdated": at, "updatedBy": "mreyes", "dateEntered": at, "enteredBy": "mreyes"}
-        record = {"id": self.store.new_id(table), **values, "_info": info}
+        row_id = values.pop("id", None)
+        row_id = self.store.new_id(table) if row_id is None else row_id
+        record = {"id": row_id, **values, "_info": info}
         self.store.put(table, record)
         return self.store.reference(table, record["id"])
 
@@ -101,11 +104,11 @@ class Seeder:
 def seed(store: Store) -> None:
     """Fill an empty store. Nothing of it is in the journal: no client created it."""
     seeder = Seeder(store)
+    seed_setup(seeder)
     _members(seeder)
     for name, types in BOARDS.items():
         add_board(seeder, name, types)
     _choices(seeder)
-    seed_tables(seeder)
     _catalog(seeder)
     solution = seeder.add(
         "solutions",
@@ -125,8 +128,8 @@ def seed(store: Store) -> None:
 
 def add_board(seeder: Seeder, name: str, types: dict[str, tuple[str, ...]]) -> Record:
     where = {
-        "location": {"id": 2, "name": "Main Office"},
-        "department": {"id": 10, "name": "Professional Services"},
+        "location": seeder.store.reference("locations", 2),
+        "department": seeder.store.reference("departments", 10),
     }
     board = seeder.add("boards", name=name, **where, inactiveFlag=False, projectFlag=False)
     for order, (status, closes, escalation) in enumerate(_STATUSES):
@@ -195,7 +198,7 @@ def _members(seeder: Seeder) -> None:
             defaultEmail="Office",
             defaultPhone="Office",
             officeEmail=f"{identifier}@cirrus.example",
-            securityRole={"id": 63, "name": "Admin"},
+            securityRole=seeder.store.reference("securityRoles", 64 if identifier == API_MEMBER else 63),
         )
 
 
@@ -228,17 +231,18 @@ def _catalog(seeder: Seeder) -> None:
 def add_product(
     seeder: Seeder, identifier: str, description: str, unit: str, price: float, cost: float
 ) -> Record:
+    refer = seeder.store.reference
     return seeder.add(
         "catalog",
         identifier=identifier,
         description=description,
         customerDescription=description,
         inactiveFlag=False,
-        subcategory={"id": 3, "name": "Backup"},
-        category={"id": 1, "name": "Cloud Services"},
-        type={"id": 5, "name": "Managed Service"},
+        subcategory=refer("subcategories", 3),
+        category=refer("categories", 1),
+        type=refer("productTypes", 5),
         productClass="Agreement",
-        unitOfMeasure={"id": 1 if unit == "Each" else 2, "name": unit},
+        unitOfMeasure=refer("unitOfMeasures", 1 if unit == "Each" else 2),
         price=price,
         cost=cost,
         taxableFlag=False,
@@ -254,7 +258,12 @@ def _client(seeder: Seeder, client: tuple[str, ...]) -> tuple[Record, Record]:
 
 
 def add_contact(seeder: Seeder, company: Record, first: str, last: str, mail: str) -> Record:
-    return seeder.add(
+    items = [
+        {"type": _type_of(seeder, 1), "value": mail, "communicationType": "Email", "defaultFlag": True},
+        {"type": _type_of(seeder, 2), "value": "5550100", "communicationType": "Phone", "defaultFlag": True},
+    ]
+    items = [{"id": seeder.store.new_id("communications"), **item} for item in items]
+    contact = seeder.add(
         "contacts",
         firstName=first,
         lastName=last,
@@ -262,11 +271,14 @@ def add_contact(seeder: Seeder, company: Record, first: str, last: str, mail: st
         title="Office Manager",
         inactiveFlag=False,
         defaultFlag=True,
-        communicationItems=[
-            {"id": 1, "type": {"id": 1, "name": "Email"}, "value": mail, "communicationType": "Email"},
-            {"id": 2, "type": {"id": 2, "name": "Direct"}, "value": "5550100", "communicationType": "Phone"},
-        ],
+        communicationItems=items,
     )
+    communications_of(seeder, contact["id"], items)
+    return contact
+
+
+def _type_of(seeder: Seeder, row_id: int) -> Record:
+    return seeder.store.reference("communicationTypes", row_id)
 
 
 def add_company(seeder: Seeder, identifier: str, name: str, city: str, number: str) -> Record:
@@ -274,7 +286,7 @@ def add_company(seeder: Seeder, identifier: str, name: str, city: str, number: s
         "companies",
         identifier=identifier,
         name=name,
-        status={"id": 1, "name": "Active"},
+        status=seeder.store.reference("companyStatuses", 1),
         addressLine1="1 Main Street",
         city=city,
         phoneNumber="5550100",
@@ -302,7 +314,7 @@ def _agreements(
             company,
             contact,
             billOneTimeFlag=True,
-            billingCycle={"id": 7, "name": "One Time"},
+            billingCycle=seeder.store.reference("billingCycles", 7),
         )
     if position == 4:
         cancelled = {
@@ -323,7 +335,7 @@ def add_agreement(seeder: Seeder, kind: str, company: Record, contact: Record, *
         "startDate": "2025-01-01T00:00:00Z",
         "noEndingDateFlag": True,
         "cancelledFlag": False,
-        "billingCycle": {"id": 2, "name": "Monthly"},
+        "billingCycle": seeder.store.reference("billingCycles", 2),
         "billOneTimeFlag": False,
         "invoicingCycle": "CalendarYear",
         "prorateFlag": False,

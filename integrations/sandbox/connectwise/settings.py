@@ -2,9 +2,10 @@
 
 import base64
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
+from integrations.sandbox import switching
 from integrations.sandbox.connectwise.matching import Comparing
 from integrations.sandbox.connectwise.role import Role, full
 
@@ -16,27 +17,71 @@ API_MEMBER = "psaportal"
 
 
 class BadSetting(ValueError):
-    """A switch or key that does not exist, or a value it cannot have."""
+    """A key that does not exist."""
 
 
 @dataclass(frozen=True, slots=True)
 class Switches:
     """Each default is the reading a careful client has the harder time with; sources disagree on the truth."""
 
+    # Reaching it and signing in
+    requests_per_window: int = 0
+    """Calls in one window until the others get a 429; 0 for no limit (the real numbers are not published)."""
+    window_seconds: int = 60
+    retry_after: str = "30"
+    """The Retry-After of a 429 by that limit; empty for none."""
+    unknown_company: str = "null"
+    """Company info of an unknown company: `null` with a 200, or `404`."""
+    wrong_codebase: int = 400
+    """Answer to a codebase that is not routed: 400 as text, or 404."""
+    unauthorized_status: int = 401
+    """Answer to wrong keys: 401, or 404 as is said of some cloud servers."""
     client_id_status: int = 401
     """Answer to a missing or malformed clientId: 400 or 401."""
     client_id_check: str = "guid"
     """`guid`, `present` or `off`."""
     unauthorized_code: str = "Unauthorized"
     """`Unauthorized`, or `ConnectWiseApi` as some servers say."""
+    my_security: str = "on"
+    """Whether the API member may look at its own rights and its own row: `on`, `forbidden` (403), `missing` (404)."""
+    member_level: str = "Corporate (Level 1)"
+    """The level of the API member, as `/system/myMembers` tells it."""
+    role_name: str = "PSA Portal"
+    """What the security role of the API member is called."""
+    permission_first: bool = True
+    """Whether a missing right is told before a missing record."""
+    my_level: str = "owner"
+    """What a level of My reaches: tickets whose `owner` the member is, and nothing else, with a 403 for others; what
+    the member `entered`, and others are not found; or `all`.
+    """
+    # Reading
     large_page_size: str = "clamp"
     """pageSize over 1000: `clamp` or `reject`."""
+    # Writing
     nested_patch: str = "apply"
     """PATCH of `status/id`: `apply`, or `ignore` with a 200."""
     note_without_flag: str = "reject"
     """A note with none of the three places to be shown in: `reject` or `accept`."""
     stale_type: str = "reject"
     """A ticket that moves boards with its old type: `reject` or `clear`."""
+    board_default: str = "first"
+    """A ticket without a board: goes to the `first` active one, or `reject`."""
+    contact_default: bool = True
+    """Whether a ticket without a contact takes the company's default one."""
+    wrong_triple: str = "reject"
+    """Type, subtype and item that are not associated: `reject` or `accept`."""
+    close_needs_type: bool = False
+    """Whether boards want a type before a ticket may close."""
+    newlines: str = "keep"
+    """Line breaks in notes: `keep`, or `space` as the developer guide says."""
+    merged_notes: str = "stay"
+    """Notes of a merged ticket: `stay`, or `move` to the one it went into."""
+    billed_quantity: str = "difference"
+    """What an addition bills: the `difference` of quantity and included units, or all of the `quantity`."""
+    midnight: str = "utc"
+    """Date-only values that the server makes: midnight of `utc`, or of the `server`'s zone (04:00 UTC)."""
+    invoiced: str = "protect"
+    """What was invoiced or posted: `protect` it from changes and deletion, or leave it `free`."""
     unique_reports: bool = True
     """One management report for each solution, managed id and device type of a company."""
     case_sensitive: bool = False
@@ -52,12 +97,7 @@ class Switches:
     """The advertised codebase; the one before is not routed any more."""
     page_links: bool = True
     """Whether lists send a Link header at all."""
-    my_security: str = "on"
-    """Whether the API member may look at its own rights and its own row: `on`, `forbidden` (403), `missing` (404)."""
-    member_level: str = "Corporate (Level 1)"
-    """The level of the API member, as `/system/myMembers` tells it."""
-    role_name: str = "PSA Portal"
-    """What the security role of the API member is called."""
+    # Callbacks
     callback_key: int = 1
     """Which key signs callbacks; another number is another key."""
     callback_key_address: int = 1
@@ -78,7 +118,19 @@ class Switches:
         return Comparing(self.case_sensitive, self.escapes, self.underscore_is_wildcard)
 
 
-_CHOICES = {
+CHOICES: dict[str, tuple[Any, ...]] = {
+    "unknown_company": ("null", "404"),
+    "wrong_codebase": (400, 404),
+    "unauthorized_status": (401, 404),
+    "my_security": ("on", "forbidden", "missing"),
+    "my_level": ("owner", "entered", "all"),
+    "board_default": ("first", "reject"),
+    "wrong_triple": ("reject", "accept"),
+    "newlines": ("keep", "space"),
+    "merged_notes": ("stay", "move"),
+    "billed_quantity": ("difference", "quantity"),
+    "midnight": ("utc", "server"),
+    "invoiced": ("protect", "free"),
     "client_id_status": (400, 401),
     "client_id_check": ("guid", "present", "off"),
     "unauthorized_code": ("Unauthorized", "ConnectWiseApi"),
@@ -86,7 +138,6 @@ _CHOICES = {
     "nested_patch": ("apply", "ignore"),
     "note_without_flag": ("reject", "accept"),
     "stale_type": ("reject", "clear"),
-    "my_security": ("on", "forbidden", "missing"),
 }
 
 
@@ -123,15 +174,7 @@ class Settings:
         )
 
     def with_switches(self, given: Mapping[str, Any]) -> "Settings":
-        known = {one.name: one for one in fields(Switches)}
-        for name, value in given.items():
-            if name not in known:
-                raise BadSetting(f"there is no switch {name!r}; there are: {', '.join(known)}")
-            if type(value) is not type(getattr(self.switches, name)) or value not in _CHOICES.get(
-                name, (value,)
-            ):
-                raise BadSetting(f"{name} cannot be {value!r}")
-        return replace(self, switches=replace(self.switches, **given))
+        return replace(self, switches=switching.changed(self.switches, given, CHOICES))
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -139,6 +182,5 @@ class Settings:
 
 def settings_from(data: Mapping[str, Any]) -> Settings:
     values = dict(data)
-    known = {one.name for one in fields(Switches)}
-    switches = {name: value for name, value in values.pop("switches", {}).items() if name in known}
-    return Settings(**values, switches=Switches(**switches)) if values or switches else Settings()
+    switches = switching.restored(Switches, values.pop("switches", {}))
+    return Settings(**values, switches=switches)

@@ -58,7 +58,7 @@ TICKET = shape(
     siteName:text:156 addressLine1:text:50 addressLine2:text:50 city:text:50 stateIdentifier:text:50
     zip:text:12 country:@ contact:@contacts contactName:text:62 contactPhoneNumber:text:20
     contactPhoneExtension:text:15 contactEmailAddress:text:250 type:@types<board subType:@subtypes<board
-    item:@items<board team:@teams<board owner:@members priority:@priorities serviceLocation:@
+    item:@items<board team:@teams<board owner:@members priority:@priorities serviceLocation:@serviceLocations
     source:@sources requiredDate:date budgetHours:number opportunity:@ agreement:@agreements
     agreementType:text~ severity:Low|Medium|High impact:Low|Medium|High externalXRef:text:100
     poNumber:text:50 knowledgeBaseCategoryId:int knowledgeBaseSubCategoryId:int
@@ -79,7 +79,7 @@ TICKET = shape(
     billTime:Billable|DoNotBill|NoCharge|NoDefault billExpenses:Billable|DoNotBill|NoCharge|NoDefault
     billProducts:Billable|DoNotBill|NoCharge|NoDefault predecessorType:Ticket|Phase predecessorId:int
     predecessorClosedFlag:bool lagDays:int lagNonworkingDaysFlag:bool estimatedStartDate:date
-    duration:int location:@ department:@ mobileGuid:text~ sla:@ slaStatus:text~
+    duration:int location:@locations department:@departments mobileGuid:text~ sla:@slas slaStatus:text~
     requestForChangeFlag:bool currency:@ mergedParentTicket:@tickets~ integratorTags:list
     escalationStartDateUTC:date~ escalationLevel:int~ minutesBeforeWaiting:int~
     respondedSkippedMinutes:int~ resplanSkippedMinutes:int~ respondedHours:number~ respondedBy:text~
@@ -126,18 +126,18 @@ AGREEMENT = shape(
     """
     id:int~ name:text:100! type:@agreementTypes! company:@companies! contact:@contacts!
     site:@sites<company subContractCompany:@companies subContractContact:@contacts
-    parentAgreement:@agreements customerPO:text:50 location:@ department:@ restrictLocationFlag:bool
+    parentAgreement:@agreements customerPO:text:50 location:@locations department:@departments restrictLocationFlag:bool
     restrictDepartmentFlag:bool startDate:date endDate:date noEndingDateFlag:bool opportunity:@
-    cancelledFlag:bool dateCancelled:date reasonCancelled:text:100 sla:@ workOrder:text:20
+    cancelledFlag:bool dateCancelled:date reasonCancelled:text:100 sla:@slas workOrder:text:20
     internalNotes:text applicationUnits:Amount|Hours|Incidents applicationLimit:number
     applicationCycle:Contract2Weeks|Contract4Weeks|ContractYear|CalendarMonth|CalendarQuarter|CalendarWeek|ContractQuarter|CalendarYear
     applicationUnlimitedFlag:bool oneTimeFlag:bool coverAgreementTime:bool coverAgreementProduct:bool
     coverAgreementExpense:bool coverSalesTax:bool carryOverUnused:bool allowOverruns:bool
     expiredDays:int limit:int expireWhenZero:bool chargeToFirm:bool employeeCompRate:Actual|Hourly
     employeeCompNotExceed:Billing|Amount|Percent compHourlyRate:number compLimitAmount:number
-    billingCycle:@ billOneTimeFlag:bool billingTerms:@ invoicingCycle:ContractYear|CalendarYear
-    billToCompany:@companies billToContact:@contacts billToSite:@ billAmount:number taxable:bool
-    prorateFirstBill:number billStartDate:date taxCode:@ restrictDownPayment:bool prorateFlag:bool
+    billingCycle:@billingCycles billOneTimeFlag:bool billingTerms:@billingTerms invoicingCycle:ContractYear|CalendarYear
+    billToCompany:@companies billToContact:@contacts billToSite:@sites billAmount:number taxable:bool
+    prorateFirstBill:number billStartDate:date taxCode:@taxCodes restrictDownPayment:bool prorateFlag:bool
     invoiceProratedAdditionsFlag:bool invoiceDescription:text topComment:bool bottomComment:bool
     workRole:@ workType:@ projectType:@ invoiceTemplate:@ billTime:Billable|DoNotBill|NoCharge|NoDefault
     billExpenses:Billable|DoNotBill|NoCharge|NoDefault
@@ -145,7 +145,7 @@ AGREEMENT = shape(
     billableExpenseInvoice:bool billableProductInvoice:bool currency:@
     periodType:Current|Future|Both|Undefined autoInvoiceFlag:bool billZeroAmountFlag:bool
     nextInvoiceDate:date~ companyLocation:@ shipToCompany:@companies shipToContact:@contacts
-    shipToSite:@ agreementStatus:Active|Cancelled|Expired|Inactive~ customFields:list
+    shipToSite:@sites agreementStatus:Active|Cancelled|Expired|Inactive~ customFields:list
 """,
 )
 
@@ -153,15 +153,15 @@ AGREEMENT_TYPE = shape(
     "agreementType",
     """
     id:int~ name:text:50! prefixSuffixOption:Prefix|Suffix defaultFlag:bool inactiveFlag:bool
-    prePaymentFlag:bool invoicePreSuffix:text:5 location:@ department:@ restrictLocationFlag:bool
-    restrictDepartmentFlag:bool sla:@ applicationUnits:Amount|Hours|Incidents applicationLimit:number
+    prePaymentFlag:bool invoicePreSuffix:text:5 location:@locations department:@departments restrictLocationFlag:bool
+    restrictDepartmentFlag:bool sla:@slas applicationUnits:Amount|Hours|Incidents applicationLimit:number
     applicationCycle:Contract2Weeks|Contract4Weeks|ContractYear|CalendarMonth|CalendarQuarter|CalendarWeek|ContractQuarter|CalendarYear
     applicationUnlimitedFlag:bool oneTimeFlag:bool coverAgreementTimeFlag:bool
     coverAgreementProductFlag:bool coverAgreementExpenseFlag:bool coverSalesTaxFlag:bool
     carryOverUnusedFlag:bool allowOverrunsFlag:bool expiredDays:int limit:int expireWhenZero:bool
     chargeToFirmFlag:bool employeeCompRate:Actual|Hourly! employeeCompNotExceed:Billing|Amount|Percent!
-    compHourlyRate:number compLimitAmount:number billingCycle:@ billOneTimeFlag:bool billingTerms:@
-    invoicingCycle:ContractYear|CalendarYear! billAmount:number taxableFlag:bool
+    compHourlyRate:number compLimitAmount:number billingCycle:@billingCycles billOneTimeFlag:bool
+    billingTerms:@billingTerms invoicingCycle:ContractYear|CalendarYear! billAmount:number taxableFlag:bool
     restrictDownPaymentFlag:bool invoiceDescription:text:4000 topCommentFlag:bool bottomCommentFlag:bool
     workRole:@ workType:@ projectType:@ invoiceTemplate:@
     billTime:Billable|DoNotBill|NoCharge|NoDefault! billExpenses:Billable|DoNotBill|NoCharge|NoDefault!
@@ -177,16 +177,16 @@ AGREEMENT_TYPE = shape(
 CATALOG_ITEM = shape(
     "catalogItem",
     """
-    id:int~ identifier:text:75! description:text:60! inactiveFlag:bool subcategory:@! type:@!
+    id:int~ identifier:text:75! description:text:60! inactiveFlag:bool subcategory:@subcategories! type:@productTypes!
     productClass:Agreement|Bundle|Inventory|NonInventory|Service serializedFlag:bool
-    serializedCostFlag:bool phaseProductFlag:bool unitOfMeasure:@ minStockLevel:int price:number
+    serializedCostFlag:bool phaseProductFlag:bool unitOfMeasure:@unitOfMeasures minStockLevel:int price:number
     cost:number priceAttribute:FixedFee|NotToExceed|OverrideRate|TimeAndMaterials taxableFlag:bool
-    dropShipFlag:bool specialOrderFlag:bool customerDescription:text:6000! manufacturer:@
+    dropShipFlag:bool specialOrderFlag:bool customerDescription:text:6000! manufacturer:@manufacturers
     manufacturerPartNumber:text:50 vendor:@companies vendorSku:text:50 notes:text
-    integrationXRef:text:50 sla:@ entityType:@ recurringFlag:bool recurringRevenue:number
-    recurringCost:number recurringOneTimeFlag:bool recurringBillCycle:@
+    integrationXRef:text:50 sla:@slas entityType:@ recurringFlag:bool recurringRevenue:number
+    recurringCost:number recurringOneTimeFlag:bool recurringBillCycle:@billingCycles
     recurringCycleType:ContractYear|CalendarYear calculatedPriceFlag:bool calculatedCostFlag:bool
-    category:@ calculatedPrice:number~ calculatedCost:number~
+    category:@categories calculatedPrice:number~ calculatedCost:number~
     billableOption:Billable|DoNotBill|NoCharge|NoDefault connectWiseID:text
     agreementType:@agreementTypes~ markupPercentage:number markupFlag:bool autoUpdateUnitCostFlag:bool
     autoUpdateUnitPriceFlag:bool customFields:list
@@ -226,17 +226,17 @@ SOLUTION = shape(
 COMPANY = shape(
     "company",
     """
-    id:int~ identifier:text:156! name:text:156! status:@ addressLine1:text:50 addressLine2:text:50
+    id:int~ identifier:text:156! name:text:156! status:@companyStatuses addressLine1:text:50 addressLine2:text:50
     city:text:50 state:text:50 zip:text:12 country:@ phoneNumber:text:30 faxNumber:text:30
-    website:text:255 territory:@ market:@ accountNumber:text defaultContact:@contacts dateAcquired:date
+    website:text:255 territory:@locations market:@ accountNumber:text defaultContact:@contacts dateAcquired:date
     sicCode:@ parentCompany:@companies annualRevenue:number creditLimit:number additionalDebt:number
     numberOfEmployees:int yearEstablished:int revenueYear:int ownershipType:@ timeZoneSetup:@
     leadSource:text:50 leadFlag:bool unsubscribeFlag:bool calendar:@ userDefinedField1:text:50
     userDefinedField2:text:50 userDefinedField3:text:50 userDefinedField4:text:50
     userDefinedField5:text:50 userDefinedField6:text:50 userDefinedField7:text:50
     userDefinedField8:text:50 userDefinedField9:text:50 userDefinedField10:text:50 vendorIdentifier:text
-    taxIdentifier:text taxCode:@ billingTerms:@ invoiceTemplate:@ pricingSchedule:@ companyEntityType:@
-    billToCompany:@companies billingSite:@ billingContact:@contacts invoiceDeliveryMethod:@
+    taxIdentifier:text taxCode:@taxCodes billingTerms:@billingTerms invoiceTemplate:@ pricingSchedule:@
+    companyEntityType:@     billToCompany:@companies billingSite:@sites billingContact:@contacts invoiceDeliveryMethod:@
     emailTemplate:@ invoiceToEmailAddress:text invoiceCCEmailAddress:text deletedFlag:bool~
     dateDeleted:date~ deletedBy:text~ mobileGuid:text~ facebookUrl:text twitterUrl:text linkedInUrl:text
     currency:@ territoryManager:@members resellerIdentifier:text isVendorFlag:bool types:list
@@ -279,7 +279,7 @@ SITE = shape(
 BOARD = shape(
     "board",
     """
-    id:int~ name:text:50! location:@! department:@! inactiveFlag:bool sendToContactFlag:bool
+    id:int~ name:text:50! location:@locations! department:@departments! inactiveFlag:bool sendToContactFlag:bool
     sendToResourceFlag:bool projectFlag:bool dispatchMember:@members serviceManagerMember:@members
     billTime:Billable|DoNotBill|NoCharge|NoDefault billExpense:Billable|DoNotBill|NoCharge|NoDefault
     billProduct:Billable|DoNotBill|NoCharge|NoDefault autoCloseStatus:@statuses<board
@@ -376,7 +376,7 @@ MEMBER = shape(
     id:int~ identifier:text:15! licenseClass:A|C|F|X! inactiveFlag:bool firstName:text:30!
     middleInitial:text:1 lastName:text:30! hireDate:date! officeEmail:text:250
     defaultEmail:Office|Mobile|Home! defaultPhone:Office|Mobile|Home!
-    primaryEmail:text:250 officePhone:text:15 securityRole:@!
+    primaryEmail:text:250 officePhone:text:15 securityRole:@securityRoles!
     title:text type:@ timeZone:@ adminFlag:bool
 """,
 )

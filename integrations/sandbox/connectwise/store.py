@@ -12,45 +12,16 @@ from pathlib import Path
 from typing import Any
 
 from integrations.sandbox.connectwise.kinds import BASE, KINDS, Kind
+from integrations.sandbox.index import Index
 from integrations.sandbox.statefile import Line, StateFile
 
 Record = dict[str, Any]
 SNAPSHOT_ROWS = 1000
 
 
-class TextIndex:
-    """Which rows have this text, or one that begins with it? Without regard to case, as conditions compare."""
-
-    def __init__(self) -> None:
-        self._ids: dict[str, set[int]] = {}
-        self._texts: list[str] = []
-
-    def add(self, text: str, row_id: int) -> None:
-        folded = text.casefold()
-        if folded not in self._ids:
-            self._ids[folded] = set()
-            insort(self._texts, folded)
-        self._ids[folded].add(row_id)
-
-    def remove(self, text: str, row_id: int) -> None:
-        folded = text.casefold()
-        self._ids[folded].discard(row_id)
-        if not self._ids[folded]:
-            del self._ids[folded]
-            del self._texts[bisect_left(self._texts, folded)]
-
-    def equal(self, text: str) -> set[int]:
-        return self._ids.get(text.casefold(), set())
-
-    def beginning(self, prefix: str) -> set[int]:
-        folded = prefix.casefold()
-        first = bisect_left(self._texts, folded)
-        found: set[int] = set()
-        for position in range(first, len(self._texts)):
-            if not self._texts[position].startswith(folded):
-                break
-            found |= self._ids[self._texts[position]]
-        return found
+def public(record: Record) -> Record:
+    """The record without the fields that only the pretend PSA knows of."""
+    return {name: value for name, value in record.items() if name == "_info" or not name.startswith("_")}
 
 
 class Table:
@@ -60,12 +31,13 @@ class Table:
         self.rows: dict[int, Record] = {}
         self.ids: list[int] = []
         self.next_id = kind.first_id
-        self.index = TextIndex()
+        self.indexes = {path: Index() for path in kind.indexed}
         self._by_parent: dict[int, dict[int, None]] = {}
 
     def put(self, record: Record) -> None:
         row_id: int = record["id"]
-        if before := self.rows.get(row_id):
+        before = self.rows.get(row_id)
+        if before is not None:
             self._unlist(before)
         elif row_id >= self.next_id:
             self.ids.append(row_id)
@@ -75,12 +47,12 @@ class Table:
         self.next_id = max(self.next_id, row_id + 1)
         if (parent := self.parent_of(record)) is not None:
             self._by_parent.setdefault(parent, {})[row_id] = None
-        if self.kind.indexed and (text := record.get(self.kind.indexed)):
-            self.index.add(text, row_id)
+        self._index(row_id, before or {}, record)
 
     def delete(self, row_id: int) -> None:
         if record := self.rows.pop(row_id, None):
             self._unlist(record)
+            self._index(row_id, record, {})
             del self.ids[bisect_left(self.ids, row_id)]
 
     def after(self, row_id: int) -> Iterator[Record]:
@@ -92,20 +64,31 @@ class Table:
         return [self.rows[row_id] for row_id in sorted(self._by_parent.get(parent_id, ()))]
 
     def parent_of(self, record: Record) -> int | None:
-        path = self.kind.parent
-        if path is None:
-            return None
-        field, _, rest = path.partition("/")
-        value = record.get(field)
-        if rest:
-            value = value.get(rest) if isinstance(value, dict) else None
+        value = _at(record, self.kind.parent) if self.kind.parent else None
         return value if isinstance(value, int) else None
 
     def _unlist(self, record: Record) -> None:
         if (parent := self.parent_of(record)) is not None:
             self._by_parent.get(parent, {}).pop(record["id"], None)
-        if self.kind.indexed and (text := record.get(self.kind.indexed)):
-            self.index.remove(text, record["id"])
+
+    def _index(self, row_id: int, before: Record, after: Record) -> None:
+        for path, index in self.indexes.items():
+            old, new = _at(before, path), _at(after, path)
+            if old == new:
+                continue
+            if old is not None:
+                index.remove(old, row_id)
+            if new is not None:
+                index.add(new, row_id)
+
+
+def _at(record: Record, path: str) -> Any:
+    """The value at `company/id`."""
+    field, _, rest = path.partition("/")
+    value = record.get(field)
+    if rest:
+        return value.get(rest) if isinstance(value, dict) else None
+    return value
 
 
 class Store:
@@ -214,6 +197,8 @@ class Store:
             found["sort"] = record.get("sortOrder", 0)
         elif table.name == "solutions":
             found["setupName"] = record.get("managementSolutionName") or record["name"]
+        elif table.name in ("communicationTypes", "configurationStatuses"):
+            found["name"] = record["description"]
         elif table.name == "agreements":
             found["type"] = record["type"].get("name")
         href = table.kind.href.format(id=record["id"], parent=table.parent_of(record))
@@ -222,6 +207,8 @@ class Store:
 
     def _replay(self, line: Line) -> None:
         for verb, table, value in line["changes"]:
+            if table and table not in self._tables:  # a file of a version that had another table
+                continue
             if verb == "put":
                 self._tables[table].put(value)
             elif verb == "delete":

@@ -6,10 +6,13 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from integrations.sandbox.connectwise import invoicing
+from integrations.sandbox.connectwise.agreements import after_agreement
 from integrations.sandbox.connectwise.desk import Desk
 from integrations.sandbox.connectwise.kinds import KINDS
 from integrations.sandbox.connectwise.resources import RESOURCES, Collection
 from integrations.sandbox.connectwise.store import Record
+from integrations.sandbox.connectwise.ticketactions import merge_one
 from integrations.sandbox.connectwise.tickets import add_note, closed_status, default_status
 
 Body = Mapping[str, Any]
@@ -18,6 +21,12 @@ _RESOURCES = {resource.table: resource for resource in reversed(RESOURCES) if re
 
 class CannotDo(ValueError):
     """The body does not say enough, or names something that is not there."""
+
+
+def create(desk: Desk, body: Body) -> Record:
+    """`{fields}`: a ticket that a person opens; without a company it is the first one's."""
+    usual = {"summary": "A person's ticket", "company": {"id": KINDS["companies"].first_id}}
+    return Collection(_RESOURCES["tickets"], desk, None).create({**usual, **dict(body.get("fields") or {})})
 
 
 def move(desk: Desk, body: Body) -> Record:
@@ -31,11 +40,7 @@ def merge(desk: Desk, body: Body) -> Record:
     """`{ticket, into, status?}`: the ticket is closed and names the one it went into."""
     child, parent = _row(desk, "tickets", body["ticket"]), _row(desk, "tickets", body["into"])
     status = body.get("status") or closed_status(desk, child["board"]["id"])["id"]
-    closed = _change(desk, "tickets", child["id"], {"status": {"id": status}})
-    desk.save("tickets", {**parent, "hasMergedChildTicketFlag": True})
-    return desk.save(
-        "tickets", {**closed, "mergedParentTicket": desk.store.reference("tickets", parent["id"])}
-    )
+    return merge_one(desk, child, parent, {"id": status})
 
 
 def child(desk: Desk, body: Body) -> Record:
@@ -99,19 +104,49 @@ def company(desk: Desk, body: Body) -> Record:
 
 def cancel(desk: Desk, body: Body) -> Record:
     """`{agreement, date?}` or `{addition, date?}`: no longer billed from that day (default today)."""
-    day = str(body.get("date") or desk.now())[:10] + "T00:00:00Z"
+    day = desk.midnight(str(body.get("date") or ""))
     if "addition" in body:
         return desk.save("additions", {**_row(desk, "additions", body["addition"]), "cancelledDate": day})
     cancelled = {"cancelledFlag": True, "dateCancelled": day, "agreementStatus": "Cancelled"}
     saved = desk.save("agreements", {**_row(desk, "agreements", body["agreement"]), **cancelled})
-    for addition in desk.store.under("additions", saved["id"]):
-        desk.save("additions", {**addition, "agreementStatus": "Cancelled"})
+    after_agreement(desk, saved, {})
     return saved
+
+
+def invoice(desk: Desk, body: Body) -> Record:
+    """`{agreement}`: bill the period that is due."""
+    return invoicing.bill(desk, _row(desk, "agreements", body["agreement"]))
+
+
+def post(desk: Desk, body: Body) -> Record:
+    """`{invoice}`: closed, and protected from changes."""
+    return invoicing.post(desk, _row(desk, "invoices", body["invoice"]))
+
+
+def unpost(desk: Desk, body: Body) -> Record:
+    """`{invoice}`: open again."""
+    return invoicing.unpost(desk, _row(desk, "invoices", body["invoice"]))
 
 
 ACTIONS: dict[str, Callable[[Desk, Body], Record]] = {
     one.__name__: one
-    for one in (move, merge, child, delete, edit, note, close, reopen, rename, company, cancel)
+    for one in (
+        create,
+        move,
+        merge,
+        child,
+        delete,
+        edit,
+        note,
+        close,
+        reopen,
+        rename,
+        company,
+        cancel,
+        invoice,
+        post,
+        unpost,
+    )
 }
 
 

@@ -23,6 +23,8 @@ def prepare_ticket(desk: Desk, given: Mapping[str, Any]) -> Mapping[str, Any]:
     """Without a board the ticket goes to the first active one, as if that were the member's default."""
     if given.get("board"):
         return given
+    if desk.settings.switches.board_default == "reject":
+        return given
     boards = (board for board in desk.store.all("boards") if not board.get("inactiveFlag"))
     return {**given, "board": {"id": next(boards)["id"]}}
 
@@ -60,7 +62,10 @@ def finish_note(desk: Desk, record: Record, before: Record | None) -> Record:
         raise invalid("serviceNote", [field_error("MissingRequiredField", message, "serviceNote", PLACES[0])])
     made = {"dateCreated": desk.now(), "createdBy": desk.actor} if before is None else {}
     internal = flags["internalAnalysisFlag"] and not flags["detailDescriptionFlag"]
-    return {**record, **flags, **made, "internalFlag": internal, "externalFlag": not internal}
+    text = str(record["text"])
+    if desk.settings.switches.newlines == "space":
+        text = " ".join(text.splitlines())
+    return {**record, "text": text, **flags, **made, "internalFlag": internal, "externalFlag": not internal}
 
 
 def as_any_note(note: Record) -> Record:
@@ -105,6 +110,8 @@ def _new_ticket(desk: Desk, record: Record) -> Record:
     }
     if priorities:
         defaults["priority"] = desk.store.reference("priorities", priorities[0]["id"])
+    if not desk.settings.switches.contact_default:
+        return defaults
     contact = default_contact(desk, record["company"]["id"])
     return {**defaults, "contact": contact} if contact else defaults
 
@@ -145,7 +152,7 @@ def _of_its_company(desk: Desk, record: Record, before: Record | None) -> Record
     company_id = record["company"]["id"]
     if before is not None and before["company"]["id"] != company_id:
         record = {name: value for name, value in record.items() if not _left_over(name, record, before)}
-        if contact := default_contact(desk, company_id):
+        if desk.settings.switches.contact_default and (contact := default_contact(desk, company_id)):
             record.setdefault("contact", contact)
     site = record.get("site") or default_site(desk, company_id)
     return {**record, "site": site, "siteName": site["name"]} if site else record
@@ -158,7 +165,7 @@ def _left_over(name: str, record: Record, before: Record) -> bool:
 def _check_association(desk: Desk, record: Record) -> None:
     """Type, subtype and item must be a triple the board knows, as far as they are given."""
     wanted = {name: record[name]["id"] for name in ("type", "subType", "item") if name in record}
-    if len(wanted) < 2:
+    if len(wanted) < 2 or desk.settings.switches.wrong_triple == "accept":
         return
     for row in desk.store.under("associations", record["board"]["id"]):
         if all(row.get(name, {}).get("id") == row_id for name, row_id in wanted.items()):
@@ -173,6 +180,8 @@ def _closed_or_open(desk: Desk, record: Record, before: Record | None) -> Record
     if closed and not was_closed:
         for right in ("inquire", "edit"):
             desk.require("close_service_tickets", right, record=record)
+        if desk.settings.switches.close_needs_type and "type" not in record and not desk.is_technician:
+            raise invalid("ticket", [missing("ticket", "type")])
         return {**record, "closedFlag": True, "closedDate": desk.now(), "closedBy": desk.actor}
     if closed:
         return record

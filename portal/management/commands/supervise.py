@@ -22,19 +22,26 @@ class Command(BaseCommand):
             "--logs", type=Path, help="folder for one log file a process; else all goes to the console"
         )
         parser.add_argument(
-            "--sandbox", type=int, metavar="PORT", help="also run a sandbox ConnectWise there"
+            "--sandbox",
+            type=int,
+            metavar="PORT",
+            help="also run the sandboxes: ConnectWise there, Autotask one port above",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
         logs: Path | None = options["logs"]
         if logs:
             logs.mkdir(parents=True, exist_ok=True)
-        extra = [sandbox(options["sandbox"], logs)] if options["sandbox"] else []
+        extra = sandboxes(options["sandbox"], logs) if options["sandbox"] else []
         Supervisor(children(dispatchers=options["dispatchers"], logs=logs, extra=extra)).run()
 
 
-def sandbox(port: int, logs: Path | None) -> Child:
-    argv = [sys.executable, "-m", "integrations.sandbox", "--kind", "connectwise", "--port", str(port)]
-    argv += ["--state", str(Path(settings.VAR) / "sandbox-connectwise.jsonl")]
-    log = logs / "sandbox.log" if logs else None
-    return Child("sandbox", argv, lambda child: True, log=log, outlives=True)  # not ended is enough
+def sandboxes(port: int, logs: Path | None) -> list[Child]:
+    return [sandbox(kind, port + above, logs) for above, kind in enumerate(("connectwise", "autotask"))]
+
+
+def sandbox(kind: str, port: int, logs: Path | None) -> Child:
+    argv = [sys.executable, "-m", "integrations.sandbox", "--kind", kind, "--port", str(port)]
+    argv += ["--state", str(Path(settings.VAR) / f"sandbox-{kind}.jsonl")]
+    log = logs / f"sandbox-{kind}.log" if logs else None
+    return Child(f"sandbox-{kind}", argv, lambda child: True, log=log, outlives=True)  # not ended is enough

@@ -56,6 +56,15 @@ class Caller:
         finally:
             connection.close()
 
+    def raw(self, target):
+        """A page for people, as text."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.sandbox.port, timeout=5)
+        try:
+            connection.request("GET", target)
+            return connection.getresponse().read().decode()
+        finally:
+            connection.close()
+
     def open_ticket(self, **fields):
         wanted = {
             "summary": "Backup failed",

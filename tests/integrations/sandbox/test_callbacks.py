@@ -55,6 +55,13 @@ def test_a_change_is_told_with_the_record_and_a_signature(call, sandbox, receive
     assert told.headers["x-content-signature"] == base64.b64encode(digest).decode()
 
 
+def test_what_only_the_sandbox_knows_is_not_told(call, sandbox, receiver):
+    subscribe(call, receiver)
+    assert call("POST", "/service/tickets/10001/configurations", {"id": 7001}).status == 201
+    (payload,) = receiver.payloads(1)
+    assert [name for name in json.loads(payload["Entity"]) if name.startswith("_")] == ["_info"]
+
+
 def test_new_and_deleted_tickets_are_told_too(call, sandbox, receiver):
     subscribe(call, receiver)
     made = call.open_ticket()["id"]

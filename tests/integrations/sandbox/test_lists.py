@@ -103,7 +103,7 @@ def test_our_key_finds_its_ticket_among_many_at_once(many):
     prefix = many("GET", "/service/tickets", conditions='externalXRef like "portal:event:%"', pageSize=5)
     assert len(exact.json) == len(prefix.json) == 1
     table = many.sandbox.dialect.store.table("tickets")
-    assert len(table.index.equal("portal:event:7")) == 1
+    assert len(table.indexes["externalXRef"].equal("portal:event:7")) == 1
 
 
 def test_an_overlong_url_is_refused(call, sandbox):

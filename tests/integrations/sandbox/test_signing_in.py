@@ -134,6 +134,33 @@ def test_a_customize_list_closes_what_it_does_not_name(call, sandbox):
     assert call("GET", "/finance/agreements/401/additions").status == 403
     rows = {row["moduleFunctionName"]: row for row in call("GET", "/system/mySecurity").json}
     assert (rows["Table Setup"]["inquireLevel"], rows["Table Setup"]["customFlag"]) == ("All", True)
+    items = call("GET", "/system/mySecurity/customizeItems/").json
+    assert [row["itemIdentifier"] for row in items] == ["Service / Priority"]
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "/system/connectWiseHostedScreens"),
+        ("GET", "/company/management"),
+        ("GET", "/service/boards/2/items/1/associations"),
+        ("POST", "/company/management/1/executeManagedItSync"),
+    ],
+)
+def test_side_records_and_actions_follow_the_customize_list_too(call, sandbox, method, path):
+    assert call(method, path).status != 403
+    sandbox.control.role(table_setup={"allow": "Service / Priority"})
+    assert call(method, path).status == 403
+    boards = {"requests": [{"resourceType": "board"}]}
+    assert call("POST", "/system/bundles", boards).json["results"][0]["statusCode"] == 403
+
+
+def test_an_action_on_a_ticket_needs_the_level_that_reaches_it(call, sandbox):
+    ticket = call.open_ticket()
+    path, device = f"/service/tickets/{ticket['id']}/configurations", {"id": 7001}
+    assert call("POST", path, device).status == 201
+    sandbox.control.role(service_tickets={"inquire": "My", "edit": "My"})
+    assert call("GET", path).status == call("POST", path, device).status == 403
 
 
 @pytest.mark.parametrize(

@@ -82,7 +82,7 @@ def test_rights_that_nothing_uses_are_named(psa: AutotaskPsa, sandbox: Sandbox) 
 
 
 def test_calls_from_autotask_are_probed_where_they_are_asked_for(psa: AutotaskPsa, sandbox: Sandbox) -> None:
-    name = "Web Services API (TicketWebhooks)"
+    name = "Web Services API > Webhooks (TicketWebhooks)"
     assert by_name(psa.check(("tickets",)))[name].verdict == "not needed"
     sandbox.control.role(webhooks={"create": "None"})
     check = by_name(psa.check(("inbound",)))[name]
