@@ -15,7 +15,7 @@ from typing import Any
 
 from django.db.models import QuerySet
 
-from integrations.models import Choice, CompanyLink, Credentials
+from integrations.models import Choice, Credentials
 from integrations.psa.port import Option
 from portal import clock, database
 
@@ -122,21 +122,9 @@ def mark_gone(changes: Changes, row: Choice, now: datetime) -> None:
 
 
 def write(changes: Changes) -> None:
-    """A handful of statements, however many rows. Company links follow a renamed company."""
+    """A handful of statements, however many rows. Mappings keep the name that somebody accepted (see companies)."""
     database.insert_new(changes.added)
     database.save_all(changes.changed, ["name", "data", "digest", "vanished_at", "changed_at"])
-    rename_links([row for row in changes.changed if row.kind == "company" and row.vanished_at is None])
-
-
-def rename_links(companies: Sequence[Choice]) -> None:
-    if not companies:
-        return
-    names = {row.psa_id: row.name for row in companies}
-    links = CompanyLink.objects.filter(credentials=companies[0].credentials, psa_company_id__in=names)
-    stale = [link for link in links if link.psa_company_name != names[link.psa_company_id]]
-    for link in stale:
-        link.psa_company_name = names[link.psa_company_id]
-    database.save_all(stale, ["psa_company_name"])
 
 
 # --- What is missing after a list was read from end to end ------------------------------------------------------------

@@ -310,6 +310,7 @@ class FakeHouse(House):
         }
 
     def technician(self, action: str, ticket_id: str, **more: str) -> None:
+        self.fake.now = datetime.now(UTC)
         if action == "close":
             self.fake.technician_closes(ticket_id)
         elif action == "delete":
