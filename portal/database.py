@@ -132,6 +132,7 @@ def _insert(model: type[models.Model], fields: list[Any], rows: Sequence[models.
 LINE_TIME = 10.0
 LINE_LOOK = 0.0005
 _first = threading.Lock()
+_here = threading.local()
 
 
 @contextlib.contextmanager
@@ -143,12 +144,19 @@ def writing() -> Iterator[None]:
     get to its head within ten seconds goes on without it, and SQLite's own lock decides as ever.
     """
     path = _line_of(default_connection)
-    if path is None:
+    if path is None or getattr(
+        _here, "is_first", False
+    ):  # what runs on commit runs before the place is given back
         with transaction.atomic():
             yield
         return
-    with _in_line(path), transaction.atomic():
-        yield
+    with _in_line(path):
+        _here.is_first = True
+        try:
+            with transaction.atomic():
+                yield
+        finally:
+            _here.is_first = False
 
 
 def _line_of(connection: Any) -> str | None:

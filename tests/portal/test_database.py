@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.db import connections
+from django.db import connections, transaction
 from django.db.utils import OperationalError
 
 from portal import database
@@ -81,6 +81,22 @@ def test_writers_in_line_write_one_after_the_other(tmp_path: Path) -> None:
     for thread in threads:
         thread.join()
     assert total.read_text() == "80"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_runs_on_commit_does_not_wait_for_its_own_writer() -> None:
+    took = []
+
+    def write_more() -> None:
+        began = time.monotonic()
+        with database.writing():
+            make.partner("Southwind MSP")
+        took.append(time.monotonic() - began)
+
+    with database.writing():
+        transaction.on_commit(write_more)
+    assert took[0] < database.LINE_TIME / 2
+    assert Partner.objects.filter(name="Southwind MSP").exists()
 
 
 def test_who_waits_too_long_goes_on_without_the_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,7 +14,7 @@ from tests.contract.houses import House
 
 
 def just_now() -> datetime:
-    return datetime.now(UTC) - timedelta(minutes=5)
+    return datetime.now(UTC) - timedelta(hours=1)
 
 
 def test_changed_tickets_with_our_key_are_listed_as_they_are_now(house: House) -> None:
