@@ -12,6 +12,7 @@ from django.utils.html import format_html, format_html_join
 
 from integrations import doctor, eventlog, lanes, reloading
 from integrations.models import (
+    CallBudget,
     CatchAllCompany,
     Choice,
     ChoiceList,
@@ -146,6 +147,15 @@ class LaneAdmin(TenantLogAdmin):
         for lane in rows:
             lanes.resume(lane)
         self.message_user(request, f"{len(rows)} lanes are open again.")
+
+
+@admin.register(CallBudget)
+class CallBudgetAdmin(TenantLogAdmin):
+    """How much of the hour's calls is used, for each account of a PSA that counts them."""
+
+    list_display = ("account", "kind", "used", "most", "seat_holder", "seat_until")
+    list_filter = ("kind",)
+    search_fields = ("account",)
 
 
 @admin.register(Following)

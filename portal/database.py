@@ -123,6 +123,8 @@ def _insert(model: type[models.Model], fields: list[Any], rows: Sequence[models.
 LINE_TIME = 10.0
 LINE_LOOK = 0.0005
 _first = threading.Lock()
+_writer = threading.local()
+"""Of each thread, whether it stands at the head of the line: what runs after its commit does so there too."""
 
 
 @contextlib.contextmanager
@@ -144,7 +146,7 @@ def writing() -> Iterator[None]:
 
 def _line_of(connection: Any) -> str | None:
     """The file that writers lock; None on PostgreSQL, in memory, and for whoever is writing already."""
-    if connection.vendor != "sqlite" or connection.in_atomic_block:
+    if connection.vendor != "sqlite" or connection.in_atomic_block or getattr(_writer, "is_first", False):
         return None
     name = str(connection.settings_dict["NAME"])
     return None if ":memory:" in name or "mode=memory" in name else f"{name}-line"
@@ -157,11 +159,13 @@ def _in_line(path: str) -> Iterator[None]:
         yield
         return
     file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    _writer.is_first = True
     try:
         while not _is_locked(file) and time.monotonic() < ends_at:
             time.sleep(LINE_LOOK)
         yield
     finally:
+        _writer.is_first = False
         os.close(file)  # gives the lock back
         _first.release()
 

@@ -8,10 +8,11 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from django.db import connections
+from django.db import connections, transaction
 from django.db.utils import OperationalError
 
 from portal import database
@@ -91,6 +92,26 @@ def test_who_waits_too_long_goes_on_without_the_line(tmp_path: Path, monkeypatch
     with database._in_line(path):
         assert sqlite3.sqlite_version
     held.close()
+
+
+def test_what_runs_after_the_commit_of_a_writer_does_not_wait_for_the_line(
+    transactional_db: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = {"NAME": str(tmp_path / "db")}
+    connection = SimpleNamespace(vendor="sqlite", in_atomic_block=False, settings_dict=file)
+    monkeypatch.setattr(database, "default_connection", connection)
+    done = []
+
+    def later() -> None:
+        with database.writing():
+            done.append(make.partner().name)
+
+    began = time.monotonic()
+    with database.writing():
+        transaction.on_commit(later)
+    assert (len(done), time.monotonic() - began < database.LINE_TIME / 2) == (1, True)
+    with database.writing():
+        assert not database._first.acquire(blocking=False)
 
 
 # --- Waiting for SQLite's one writer ---------------------------------------------------------------------------------
