@@ -345,7 +345,8 @@ class Circumstances:
         return ticket
 
     def store_intents(self) -> None:
-        database.save_all(self.touched, ["sent_at", "misses", "state", "closed_at", "credentials"])
+        touched = {ticket.pk: ticket for ticket in self.touched}
+        database.save_all(list(touched.values()), ["sent_at", "misses", "state", "closed_at", "credentials"])
         Ticket.objects.bulk_create(self.new)
 
 

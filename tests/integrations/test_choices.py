@@ -13,8 +13,8 @@ from django.urls import reverse
 
 from alerts.models import TicketSettings
 from billing.models import AgreementLink
-from integrations import choices, choicestore, gonechoices, reloading
-from integrations.models import Choice, ChoiceList, CompanyLink, Credentials, Reload
+from integrations import choices, choicestore, gonechoices, mapping, reloading
+from integrations.models import Choice, ChoiceList, Credentials, Reload
 from integrations.psa.errors import SignInRefused
 from integrations.psa.port import Option
 from integrations.sandbox import Sandbox
@@ -100,7 +100,8 @@ def test_a_rename_keeps_what_was_chosen_and_is_told(world: World) -> None:
     told = read(world.credentials)
     settings.refresh_from_db()
     assert settings.board.name == "Backup and Recovery"
-    assert CompanyLink.objects.get().psa_company_name == "Bakery Ott & Sons"
+    row = mapping.row_of(world.credentials, world.client)
+    assert (row.link.psa_company_name, row.state) == ("Bakery Ott", "renamed")
     renamed = {(one["kind"], one["before"], one["name"]) for one in told.diff if one["what"] == "renamed"}
     assert ("board", "Backup", "Backup and Recovery") in renamed
     assert ("company", "Bakery Ott", "Bakery Ott & Sons") in renamed
@@ -462,7 +463,7 @@ def test_what_is_in_use_but_gone_is_listed_and_flagged_where_it_is_used(
     )
     for name, key in (("setup_of", world.organization.pk), ("client_agreement", world.client.pk)):
         assert "No longer in the PSA" in page(browser, name, key), name
-    assert "is no longer among the PSA’s companies" in page(browser, "client_mapping", world.client.pk)
+    assert "no longer among the PSA’s companies" in page(browser, "client_mapping", world.client.pk)
     assert page(browser, "setup").count("No longer in the PSA") == 2
 
 
