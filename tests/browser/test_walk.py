@@ -139,7 +139,9 @@ def test_the_doctor_names_cause_and_fix_and_hands_out_a_work_order(
     page.goto(f"/partnership/credentials/organization/{live_world.organization.pk}")
     page.get_by_label("Tab inside the PSA").check()
     page.get_by_role("button", name="Test It").click()
-    expect(page.get_by_text("Does not work: Closing tickets, Choices and company mapping.")).to_be_visible()
+    expect(
+        page.get_by_text("Closing tickets, Choices and company mapping, Tab inside the PSA.")
+    ).to_be_visible()
     expect(page.get_by_role("listitem").filter(has_text="Close Service Tickets").first).to_contain_text(
         "Failed"
     )
