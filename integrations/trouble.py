@@ -48,7 +48,8 @@ def tell(lane_id: uuid.UUID | str) -> bool:
     mine = Lane.objects.filter(_nobody_tells(), pk=lane_id, untold_since__isnull=False)
     if not mine.update(telling_until=now + TRYING_FOR):
         return False
-    lane = Lane.objects.select_related("partner", "credentials").get(pk=lane_id)
+    lanes = Lane.objects.select_related("partner", "credentials").defer("credentials__secret")
+    lane = lanes.get(pk=lane_id)  # also when the trouble is a secret that cannot be read
     message = message_about(lane)
     if message.to and message.body:
         message.send()

@@ -85,6 +85,36 @@ def world(sandbox: Sandbox, *, name: str = "Northwind MSP", number: int = 19652)
     return World(msp, organization, client, credentials, token(msp), sandbox)
 
 
+def autotask_world(sandbox: Sandbox) -> World:
+    """The same with an Autotask: another partner, whose client has the same number."""
+    catalogues()
+    msp = partner("Southwind MSP")
+    organization = clients.top_level(msp)
+    client = clients.add_client(msp, name="Bakery Ott", number=19652)
+    known = sandbox.dialect.credentials()
+    entered = Entered(
+        kind="autotask",
+        site_url=sandbox.url,
+        login_company=known["integration_code"],
+        public_key=known["user_name"],
+        secret=known["secret"],
+    )
+    credentials = connections.save_credentials(organization, entered, by=None)
+    choices.reload(credentials)
+    company = credentials.choices.get(kind="company", name="Bakery Ott")
+    companies.link_company(client, credentials, psa_company_id=company.psa_id, name=company.name)
+    Notification.objects.create(partner=msp, name="Tickets", action="ticket")
+    statuses = credentials.choices.filter(kind="status")
+    TicketSettings.objects.create(
+        partner=msp,
+        organization=organization,
+        board=credentials.choices.get(kind="board", psa_id="29682834"),
+        closing_status=next(row for row in statuses if row.data.get("closed")),
+        priority=credentials.choices.filter(kind="priority").first(),
+    )
+    return World(msp, organization, client, credentials, token(msp), sandbox)
+
+
 def connect(level: Organization | Client, sandbox: Sandbox) -> Credentials:
     known = sandbox.dialect.credentials()
     entered = Entered(

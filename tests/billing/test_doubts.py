@@ -16,13 +16,12 @@ from django.db import IntegrityError, transaction
 
 from billing import synchronize
 from billing.models import AgreementLink, CrossReference, PushItem, PushRun, Service, SynchronizeWindow
-from integrations import choices, companies, connections
-from integrations.connections import Entered
+from integrations import connections
 from integrations.dispatcher import Dispatcher
 from integrations.models import Delivery, Lane, Status
 from integrations.psa.autotask.adjustments import SETTLED_AFTER
 from integrations.sandbox import Sandbox, running_sandbox
-from portal import clients, clock
+from portal import clock
 from portal.models import Client
 from tests import make
 
@@ -48,22 +47,8 @@ class AutotaskWorld:
 @pytest.fixture
 def autotask(transactional_db: None) -> Iterator[AutotaskWorld]:
     with running_sandbox(kind="autotask") as sandbox:
-        make.catalogues()
-        partner = make.partner("Southwind MSP")
-        organization = clients.top_level(partner)
-        client = clients.add_client(partner, name="Bakery Ott", number=19652)
-        keys = sandbox.dialect.credentials()
-        entered = Entered(
-            kind="autotask",
-            site_url=sandbox.url,
-            login_company=keys["integration_code"],
-            public_key=keys["user_name"],
-            secret=keys["secret"],
-        )
-        credentials = connections.save_credentials(organization, entered, by=None)
-        choices.reload(credentials)
-        company = credentials.choices.get(kind="company", name="Bakery Ott")
-        companies.link_company(client, credentials, psa_company_id=company.psa_id, name=company.name)
+        world = make.autotask_world(sandbox)
+        partner, client, credentials = world.partner, world.client, world.credentials
         agreement = credentials.choices.get(kind="agreement", psa_id="401")
         product = credentials.choices.get(kind="product", psa_id="302")
         service = Service.objects.get(key="online-backup-servers")
@@ -71,9 +56,9 @@ def autotask(transactional_db: None) -> Iterator[AutotaskWorld]:
             partner=partner, client=client, credentials=credentials, agreement=agreement
         )
         CrossReference.objects.create(
-            partner=partner, organization=organization, service=service, product=product
+            partner=partner, organization=world.organization, service=service, product=product
         )
-        yield AutotaskWorld(sandbox, client, make.token(partner))
+        yield AutotaskWorld(sandbox, client, world.token)
 
 
 def word(quantity: int) -> dict[str, Any]:

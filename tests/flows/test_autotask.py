@@ -7,12 +7,11 @@ from typing import Any
 
 import pytest
 
-from alerts.models import Notification, Ticket, TicketSettings
-from integrations import budgets, choices, companies, connections, doctor
-from integrations.connections import Entered
+from alerts.models import Ticket
+from integrations import budgets, doctor
 from integrations.models import CallBudget, Credentials, Delivery
 from integrations.sandbox import Sandbox, running_sandbox
-from portal import clients, clock
+from portal import clock
 from tests import make
 
 
@@ -25,32 +24,7 @@ def autotask() -> Iterator[Sandbox]:
 @pytest.fixture
 def token(transactional_db: None, autotask: Sandbox) -> str:
     """A partner whose PSA is Autotask, with client Bakery Ott."""
-    make.catalogues()
-    partner = make.partner("Southwind MSP")
-    organization = clients.top_level(partner)
-    client = clients.add_client(partner, name="Bakery Ott", number=19652)
-    keys = autotask.dialect.credentials()
-    entered = Entered(
-        kind="autotask",
-        site_url=autotask.url,
-        login_company=keys["integration_code"],
-        public_key=keys["user_name"],
-        secret=keys["secret"],
-    )
-    credentials = connections.save_credentials(organization, entered, by=None)
-    choices.reload(credentials)
-    company = credentials.choices.get(kind="company", name="Bakery Ott")
-    companies.link_company(client, credentials, psa_company_id=company.psa_id, name=company.name)
-    Notification.objects.create(partner=partner, name="Tickets", action="ticket")
-    statuses = credentials.choices.filter(kind="status")
-    TicketSettings.objects.create(
-        partner=partner,
-        organization=organization,
-        board=credentials.choices.filter(kind="board").first(),
-        closing_status=next(row for row in statuses if row.data.get("closed")),
-        priority=credentials.choices.filter(kind="priority").first(),
-    )
-    return make.token(partner)
+    return make.autotask_world(autotask).token
 
 
 def test_an_event_opens_and_its_recovery_closes_an_autotask_ticket(

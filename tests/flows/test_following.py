@@ -11,12 +11,11 @@ from typing import Any
 import pytest
 
 from alerts.following import FollowedTickets
-from alerts.models import Condition, Notification, Ticket, TicketSettings
-from integrations import choices, companies, connections, following, inbound, jobs, registration
-from integrations.connections import Entered
+from alerts.models import Condition, Ticket
+from integrations import following, inbound, jobs, registration
 from integrations.models import Credentials, Delivery, Following, InboundMessage
 from integrations.sandbox import Sandbox, running_sandbox
-from portal import background, clients, clock
+from portal import background, clock
 from tests import make
 
 
@@ -126,37 +125,8 @@ def place(
     _autotask.control.clear_faults()
     _autotask.control.reset()
     _autotask.control.switches(webhook_retry_seconds=0.02)
-    credentials, token = at_autotask(_autotask)
-    return Place(credentials, _autotask, token, drain)
-
-
-def at_autotask(sandbox: Sandbox) -> tuple[Credentials, str]:
-    make.catalogues()
-    partner = make.partner("Southwind MSP")
-    organization = clients.top_level(partner)
-    client = clients.add_client(partner, name="Bakery Ott", number=19652)
-    keys = sandbox.dialect.credentials()
-    entered = Entered(
-        kind="autotask",
-        site_url=sandbox.url,
-        login_company=keys["integration_code"],
-        public_key=keys["user_name"],
-        secret=keys["secret"],
-    )
-    credentials = connections.save_credentials(organization, entered, by=None)
-    choices.reload(credentials)
-    company = credentials.choices.get(kind="company", name="Bakery Ott")
-    companies.link_company(client, credentials, psa_company_id=company.psa_id, name=company.name)
-    Notification.objects.create(partner=partner, name="Tickets", action="ticket")
-    statuses = credentials.choices.filter(kind="status")
-    TicketSettings.objects.create(
-        partner=partner,
-        organization=organization,
-        board=credentials.choices.filter(kind="board", psa_id="29682834").get(),
-        closing_status=next(row for row in statuses if row.data.get("closed")),
-        priority=credentials.choices.filter(kind="priority").first(),
-    )
-    return credentials, make.token(partner)
+    world = make.autotask_world(_autotask)
+    return Place(world.credentials, _autotask, world.token, drain)
 
 
 # --- Registered once, and as long as it is wanted ---------------------------------------------------------------------

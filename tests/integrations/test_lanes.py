@@ -188,6 +188,12 @@ def test_a_secret_that_cannot_be_read_stops_its_own_connection_only(world: make.
     assert delivery.status == Status.DONE
     [theirs] = Delivery.objects.filter(lane__credentials_id=broken.pk)
     assert "private key" in theirs.advice
+    make.user(other, email="manager@southwind.example")
+    Lane.objects.filter(credentials=broken.pk).update(
+        untold_since=clock.now(), breaker_text="Keys unreadable."
+    )
+    jobs.tell_partners()
+    assert [message.to for message in mail.outbox] == [["manager@southwind.example"]]
 
 
 def test_a_missing_right_stops_its_own_kind_of_work_only(world: make.World, drain: Any) -> None:
