@@ -1,138 +1,15 @@
-"""The alerts room's tables: rules, conditions and their tickets."""
+"""What is wrong over time, and the PSA tickets about it."""
 
 from __future__ import annotations
 
 from django.db import models
 from django.db.models import F, Q
-from django.urls import reverse
 
-from integrations.models import Action, Choice, Credentials
+from integrations.models import Credentials
 from integrations.models.eventlog import Severity
 from portal import clock
-from portal.models import Account, Client, Organization
-from portal.tenancy import Identified, TenantModel
-
-
-class EventType(Identified):
-    """A kind of event that sources send. Types of one `family` speak of the same condition.
-
-    `condition_fields` are the entries of an event's `data` that, with client and account, tell conditions apart.
-    """
-
-    class DefaultAction(models.TextChoices):
-        TRIGGER = "trigger"
-        RESOLVE = "resolve"
-        NONE = "none"
-
-    name = models.CharField(max_length=100, unique=True)
-    title = models.CharField(max_length=200)
-    family = models.CharField(max_length=100)
-    default_action = models.CharField(max_length=10, choices=DefaultAction)
-    condition_fields = models.JSONField(default=list, blank=True)
-
-    class Meta:
-        ordering = ("name",)
-
-    def __str__(self) -> str:
-        return self.title
-
-
-def default_severities() -> list[str]:
-    return [Severity.WARNING.value, Severity.ERROR.value]
-
-
-class Notification(TenantModel):
-    """A partner's rule: which events lead to which action. `version` grows with each change and is kept in traces."""
-
-    name = models.CharField(max_length=200)
-    action = models.CharField("notification action", max_length=20, choices=Action)
-    severities = models.JSONField(default=default_severities)
-    all_event_types = models.BooleanField("subscribe to all event types", default=True)
-    event_types = models.JSONField(default=list, blank=True)
-    organization = models.ForeignKey(
-        Organization, null=True, blank=True, on_delete=models.CASCADE, related_name="notifications"
-    )
-    client = models.ForeignKey(
-        Client, null=True, blank=True, on_delete=models.CASCADE, related_name="notifications"
-    )
-    is_enabled = models.BooleanField("enabled", default=True)
-    position = models.PositiveIntegerField(default=100)
-    version = models.PositiveIntegerField(default=1, editable=False)
-    created_at = models.DateTimeField(default=clock.now, editable=False)
-
-    class Meta:
-        ordering = ("position", "created_at")
-        constraints = (
-            models.CheckConstraint(
-                condition=Q(organization=None) | Q(client=None), name="notification_has_one_scope_at_most"
-            ),
-        )
-
-    def __str__(self) -> str:
-        return self.name
-
-
-class TicketSettings(TenantModel):
-    """How tickets look at one level; every null inherits from the level above. Choices are PSA records by id."""
-
-    organization = models.OneToOneField(
-        Organization, null=True, blank=True, on_delete=models.CASCADE, related_name="ticket_settings"
-    )
-    client = models.OneToOneField(
-        Client, null=True, blank=True, on_delete=models.CASCADE, related_name="ticket_settings"
-    )
-    board = models.ForeignKey(
-        Choice,
-        verbose_name="service board",
-        null=True,
-        blank=True,
-        on_delete=models.PROTECT,
-        related_name="+",
-    )
-    new_status = models.ForeignKey(
-        Choice,
-        verbose_name="initial status",
-        null=True,
-        blank=True,
-        on_delete=models.PROTECT,
-        related_name="+",
-    )
-    closing_status = models.ForeignKey(
-        Choice, null=True, blank=True, on_delete=models.PROTECT, related_name="+"
-    )
-    type = models.ForeignKey(
-        Choice, verbose_name="service type", null=True, blank=True, on_delete=models.PROTECT, related_name="+"
-    )
-    subtype = models.ForeignKey(Choice, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
-    priority = models.ForeignKey(
-        Choice,
-        verbose_name="ticket priority",
-        null=True,
-        blank=True,
-        on_delete=models.PROTECT,
-        related_name="+",
-    )
-    source = models.ForeignKey(Choice, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
-    automatic_closure = models.BooleanField("automatic ticket closure", null=True, blank=True)
-    updated_at = models.DateTimeField(default=clock.now, editable=False)
-
-    class Meta:
-        verbose_name = verbose_name_plural = "ticket settings"
-        constraints = (
-            models.CheckConstraint(
-                condition=Q(organization=None, client__isnull=False)
-                | Q(organization__isnull=False, client=None),
-                name="ticket_settings_of_an_organization_or_a_client",
-            ),
-        )
-
-    def __str__(self) -> str:
-        return f"Ticket settings of {self.organization or self.client}"
-
-    def get_absolute_url(self) -> str:
-        if self.client_id:
-            return reverse("client_settings", args=[self.client_id])
-        return reverse("setup_of", args=[self.organization_id])
+from portal.models import Account, Client
+from portal.tenancy import TenantModel
 
 
 class Condition(TenantModel):

@@ -1,0 +1,8 @@
+"""The alerts room's tables: rules, settings, conditions and their tickets."""
+
+from alerts.models.eventtypes import EventType
+from alerts.models.rules import Notification, default_severities
+from alerts.models.settings import TicketSettings
+from alerts.models.tickets import Condition, Ticket
+
+__all__ = ["Condition", "EventType", "Notification", "Ticket", "TicketSettings", "default_severities"]
