@@ -1,0 +1,40 @@
+"""Which agreement a client is billed on."""
+
+from __future__ import annotations
+
+from django.db import models
+from django.db.models import Q
+from django.urls import reverse
+
+from billing.models.catalogue import Service
+from integrations.models import Choice, Credentials
+from portal.models import Client
+from portal.tenancy import TenantModel
+
+
+class AgreementLink(TenantModel):
+    """Which agreement a client's services are billed on; `service` null stands for all services without their own."""
+
+    client = models.ForeignKey(Client, on_delete=models.CASCADE, related_name="agreement_links")
+    credentials = models.ForeignKey(Credentials, on_delete=models.CASCADE, related_name="+")
+    service = models.ForeignKey(Service, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
+    agreement = models.ForeignKey(Choice, on_delete=models.PROTECT, related_name="+")
+    creates_lines = models.BooleanField("create missing lines", default=False)
+
+    class Meta:
+        constraints = (
+            models.UniqueConstraint(
+                fields=["client", "credentials", "service"], name="one_agreement_per_client_and_service"
+            ),
+            models.UniqueConstraint(
+                fields=["client", "credentials"],
+                condition=Q(service=None),
+                name="one_agreement_per_client_for_the_rest",
+            ),
+        )
+
+    def __str__(self) -> str:
+        return self.agreement.name
+
+    def get_absolute_url(self) -> str:
+        return reverse("client_agreement", args=[self.client_id])

@@ -1,0 +1,87 @@
+"""What is metered, and what it is in the PSA."""
+
+from __future__ import annotations
+
+from django.db import models
+from django.db.models import Q
+from django.urls import reverse
+
+from integrations.models import Choice
+from portal.models import Client, Organization
+from portal.tenancy import Identified, TenantModel
+
+
+class Service(Identified):
+    """What the vendor meters and sells, the same for all partners."""
+
+    class Aggregation(models.TextChoices):
+        LAST = "last", "Last value"
+        PEAK = "peak", "Highest value"
+        AVERAGE = "average", "Average"
+        SUM = "sum", "Sum"
+
+    class Rounding(models.TextChoices):
+        UP = "up", "Up to whole units"
+        DOWN = "down", "Down to whole units"
+        NEAREST = "nearest", "To the nearest whole unit"
+        NONE = "none", "Not at all"
+
+    key = models.SlugField(max_length=80, unique=True)
+    name = models.CharField(max_length=200)
+    unit = models.CharField(max_length=30)
+    aggregation = models.CharField(max_length=10, choices=Aggregation, default=Aggregation.LAST)
+    rounding = models.CharField(max_length=10, choices=Rounding, default=Rounding.UP)
+    billed_by_default = models.BooleanField(default=True)
+    is_yes_no = models.BooleanField("yes/no service", default=False)
+    help_text = models.TextField(blank=True)
+
+    class Meta:
+        ordering = ("name",)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class CrossReference(TenantModel):
+    """Which PSA product a service is, at one level; lower levels inherit. `is_billed` False means "unticked"."""
+
+    service = models.ForeignKey(Service, on_delete=models.PROTECT, related_name="cross_references")
+    organization = models.ForeignKey(
+        Organization, null=True, blank=True, on_delete=models.CASCADE, related_name="cross_references"
+    )
+    client = models.ForeignKey(
+        Client, null=True, blank=True, on_delete=models.CASCADE, related_name="cross_references"
+    )
+    product = models.ForeignKey(Choice, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
+    is_billed = models.BooleanField("billed", default=True)
+    level = models.CharField(max_length=255, blank=True)
+    type = models.CharField(max_length=255, blank=True)
+    configuration_type = models.CharField(max_length=255, blank=True)
+    agreement_type = models.CharField(max_length=255, blank=True)
+    updates_description = models.BooleanField("update invoice descriptions", default=True)
+
+    class Meta:
+        ordering = ("service__name",)
+        constraints = (
+            models.UniqueConstraint(
+                fields=["organization", "service"],
+                condition=Q(client=None),
+                name="one_cross_reference_per_organization_and_service",
+            ),
+            models.UniqueConstraint(
+                fields=["client", "service"],
+                condition=Q(organization=None),
+                name="one_cross_reference_per_client_and_service",
+            ),
+            models.CheckConstraint(
+                condition=Q(organization=None, client__isnull=False)
+                | Q(organization__isnull=False, client=None),
+                name="cross_reference_of_an_organization_or_a_client",
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.service} → {self.product or 'no product'}"
+
+    def get_absolute_url(self) -> str:
+        return reverse("setup")
