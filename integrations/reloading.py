@@ -267,8 +267,7 @@ class Turn:
         seen: dict[str, set[str]] = {kind: set() for kind in kinds_of}
         for kind in kinds_of:
             self.tell(kind=kind)
-            for chunk in chunks(psa.choices(kind, step.board, changed_since), CHUNK):
-                self.take(step.board, chunk, seen[kind])
+            self.take_all(psa.each_choice(kind, step.board, changed_since), step.board, kind, seen[kind])
         if is_full:
             kept.is_doubted = self.drop_missing(step.board, seen, kept)
         if step.kind == "board" and not step.board:
@@ -276,6 +275,17 @@ class Turn:
         kept.read_at, kept.since = clock.now(), began_at
         if since is None:
             kept.full_at = kept.read_at
+
+    def take_all(self, options: Iterable[Option], within: str, kind: str, seen: set[str]) -> None:
+        """Page by page as they are read. What is read again after a failure is not counted twice."""
+        read, of_kind = self.row.read, self.row.counts.get(kind, {}).get("read", 0)
+        try:
+            for chunk in chunks(options, CHUNK):
+                self.take(within, chunk, seen)
+        except PsaError:
+            self.row.read = read
+            self.count(kind, "read", of_kind - self.row.counts.get(kind, {}).get("read", 0))
+            raise
 
     def take(self, within: str, chunk: Sequence[Option], seen: set[str]) -> None:
         """Up to a thousand options as the PSA told them."""

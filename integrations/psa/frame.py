@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import datetime
 from typing import Protocol
 
@@ -18,7 +18,7 @@ from integrations.psa.wanted import WantedCallback, WantedLines, WantedProduct, 
 class Pickers(Protocol):
     def companies(self, like: str) -> list[Option]: ...
 
-    def choices(self, kind: ChoiceKind, within: str, changed_since: datetime | None) -> list[Option]: ...
+    def each(self, kind: ChoiceKind, within: str, changed_since: datetime | None) -> Iterable[Option]: ...
 
 
 class Billing(Protocol):
@@ -74,7 +74,12 @@ class Adapter(ABC):
     def choices(
         self, kind: ChoiceKind, within: str = "", changed_since: datetime | None = None
     ) -> list[Option]:
-        return self.options.choices(kind, within, changed_since)
+        return list(self.each_choice(kind, within, changed_since))
+
+    def each_choice(
+        self, kind: ChoiceKind, within: str = "", changed_since: datetime | None = None
+    ) -> Iterable[Option]:
+        return self.options.each(kind, within, changed_since)
 
     def lines(self, agreement_id: str) -> list[LineState]:
         return self.agreements.lines(agreement_id)

@@ -6,7 +6,7 @@ one thread at a time; it is cheap to make, its transport (kept-alive session) is
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -148,6 +148,11 @@ class Psa(Protocol):
         is told by nobody, so read everything now and then. Kinds that are not in `Abilities.incremental` ignore it
         and answer everything.
         """
+
+    def each_choice(
+        self, kind: ChoiceKind, within: str = "", changed_since: datetime | None = None
+    ) -> Iterable[Option]:
+        """The same, read page by page while it is taken: for lists that are too long to be held. Errors come then."""
 
     def lines(self, agreement_id: str) -> list[LineState]: ...
 

@@ -6,7 +6,7 @@ belong to no queue, so they are the same within each.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -139,11 +139,12 @@ class Options:
         """Those whose name or number contains the text, in any case; all without one."""
         text = like.strip()
         if not text:
-            return self.choices("company", "")
+            return list(self.each("company", ""))
         named = filters.either(filters.contains("companyName", text), filters.contains("companyNumber", text))
         return [option for option in self._listed("company", named) if _mentions(option, text)]
 
-    def choices(self, kind: ChoiceKind, within: str, changed_since: datetime | None = None) -> list[Option]:
+    def each(self, kind: ChoiceKind, within: str, changed_since: datetime | None = None) -> Iterable[Option]:
+        """Lists are read page by page, while they are taken."""
         if kind in PICKLISTS:
             values = self._metadata.picklist("Tickets", PICKLISTS[kind], max_age=FRESH)
             belongs_to = within if kind in _PER_BOARD else ""
@@ -165,14 +166,14 @@ class Options:
         *more: Condition,
         within: str = "",
         changed_since: datetime | None = None,
-    ) -> list[Option]:
+    ) -> Iterator[Option]:
         """With `changed_since` what was changed, offered or not: so it is told what has to go."""
         listing = LISTS[kind]
         if changed_since and listing.changed:
             changed = filters.since(listing.changed, changed_since)
             listing = replace(listing, conditions=(changed,), is_offered=lambda row: True)
-        rows = self._rest.all(listing.entity, *listing.conditions, *more, fields=listing.fields)
-        return [
+        rows = self._rest.each(listing.entity, *listing.conditions, *more, fields=listing.fields)
+        return (
             Option(
                 kind=kind,
                 id=text_of(row, "id"),
@@ -183,9 +184,9 @@ class Options:
             )
             for row in rows
             if listing.is_offered(row)
-        ]
+        )
 
-    def _contracts(self, within: str, changed_since: datetime | None) -> list[Option]:
+    def _contracts(self, within: str, changed_since: datetime | None) -> Iterator[Option]:
         """Those that cannot be billed on are told with the reason, so that a page can show why they are hidden."""
         today = datetime.now(UTC).date()
         if changed_since:
@@ -194,11 +195,11 @@ class Options:
             conditions = [filters.since("endDate", today - ENDED_CONTRACTS)]
         if within:
             conditions.append(filters.equals("companyID", number(within, "company")))
-        rows = self._rest.all("Contracts", *conditions, fields=CONTRACT_FIELDS)
+        rows = self._rest.each("Contracts", *conditions, fields=CONTRACT_FIELDS)
         names = contract_types(self._metadata)
-        return [
+        return (
             _contract(row, names, today) for row in rows if not within or id_of(row, "companyID") == within
-        ]
+        )
 
 
 def contract_types(metadata: Metadata) -> Mapping[str, str]:

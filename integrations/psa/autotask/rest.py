@@ -118,17 +118,23 @@ class Rest:
 
     def all(self, entity: str, *conditions: Condition, fields: Sequence[str] = ()) -> list[Row]:
         """Every row, each once."""
-        rows: dict[Any, Row] = {}
+        return list(self.each(entity, *conditions, fields=fields))
+
+    def each(self, entity: str, *conditions: Condition, fields: Sequence[str] = ()) -> Iterator[Row]:
+        """The same, page by page: the next is asked for when the last one was taken."""
+        seen: set[Any] = set()
         for page in self._pages(entity, conditions, fields):
             for row in page:
-                rows.setdefault(row["id"], row)
-        return list(rows.values())
+                if row["id"] not in seen:
+                    seen.add(row["id"])
+                    yield row
 
     def _pages(
         self, entity: str, conditions: Sequence[Condition], fields: Sequence[str]
     ) -> Iterator[list[Row]]:
         """The next page is POSTed with the same body to the URL that Autotask names; where it names none although the
-        page is full, or names a foreign one, ids lead on."""
+        page is full, or names a foreign one, ids lead on. Who has named pages of a list and names no more is at its
+        end (documented); a full first page without a name may be of a service that never tells."""
         body = _query(entity, conditions, fields, PAGE_SIZE)
         path, last_id, seen = "/query", -1, {"/query"}
         for _ in range(MAX_PAGES):
@@ -137,6 +143,8 @@ class Rest:
             yield page
             highest = max((_id_number(row) for row in page), default=0)
             following = self._next_path(entity, answer)
+            if len(seen) > 1 and not _names_next(answer):
+                return
             if following and following not in seen and page:
                 path = following
                 seen.add(following)
@@ -247,6 +255,11 @@ class Rest:
 def _query(entity: str, conditions: Sequence[Condition], fields: Sequence[str], most: int) -> Row:
     columns = {"includeFields": list(fields)} if fields else {}
     return {"maxRecords": most, **columns, "filter": as_json(entity, conditions)}
+
+
+def _names_next(answer: Row) -> bool:
+    details = answer.get("pageDetails")
+    return not isinstance(details, dict) or details.get("nextPageUrl") is not None
 
 
 def _errors_of(data: Any) -> list[str]:

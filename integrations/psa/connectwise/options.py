@@ -7,7 +7,7 @@ subtypes, items and teams belong to a board in ConnectWise; there is no global "
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -221,14 +221,15 @@ class Options:
     def companies(self, like: str) -> list[Option]:
         """Those whose name or identifier contains the text, in any case; all without one."""
         if not like.strip():
-            return self.choices("company", "")
+            return list(self.each("company", ""))
         listing = LISTS["company"]
         text = like.strip()
         named = conditions.either(conditions.contains("name", text), conditions.contains("identifier", text))
         found = self._offered("company", listing, "", condition=conditions.both(listing.condition, named))
         return [option for option in found if _mentions(option, text)]
 
-    def choices(self, kind: ChoiceKind, within: str, changed_since: datetime | None = None) -> list[Option]:
+    def each(self, kind: ChoiceKind, within: str, changed_since: datetime | None = None) -> Iterable[Option]:
+        """Lists are read page by page, while they are taken."""
         if kind not in LISTS:
             return []
         listing = LISTS[kind]
@@ -241,37 +242,35 @@ class Options:
         if within:
             return self._of_board(kind, listing, within)
         return [
-            option
-            for board in self.choices("board", "")
-            for option in self._readable(kind, listing, board.id)
+            option for board in self.each("board", "") for option in self._readable(kind, listing, board.id)
         ]
 
     def _changed(
         self, kind: ChoiceKind, listing: Listing, within: str, changed_since: datetime
-    ) -> list[Option]:
+    ) -> Iterable[Option]:
         """Whatever was changed, offered or not: so it is told what has to go."""
         since = conditions.since(listing.changed, changed_since)
         return self._global(kind, replace(listing, condition=since, is_offered=lambda row: True), within)
 
-    def _global(self, kind: ChoiceKind, listing: Listing, within: str) -> list[Option]:
+    def _global(self, kind: ChoiceKind, listing: Listing, within: str) -> Iterable[Option]:
         if not listing.of_company or not within:
             return self._offered(kind, listing, "")
         of_company = conditions.equals(listing.of_company, number(within))
         found = self._offered(kind, listing, within, condition=conditions.both(listing.condition, of_company))
-        return [option for option in found if option.data.get("company_id") in (None, within)]
+        return (option for option in found if option.data.get("company_id") in (None, within))
 
-    def _of_company(self, kind: ChoiceKind, listing: Listing, company_id: str) -> list[Option]:
+    def _of_company(self, kind: ChoiceKind, listing: Listing, company_id: str) -> Iterable[Option]:
         path = listing.path.format(company=number(company_id))
         return self._offered(kind, listing, company_id, path=path)
 
     def _readable(self, kind: ChoiceKind, listing: Listing, board_id: str) -> list[Option]:
         """A single board may be closed to the API member, or vanish while we read: the others still count."""
         try:
-            return self._of_board(kind, listing, board_id)
+            return list(self._of_board(kind, listing, board_id))
         except (NotPermitted, NotFound):
             return []
 
-    def _of_board(self, kind: ChoiceKind, listing: Listing, board_id: str) -> list[Option]:
+    def _of_board(self, kind: ChoiceKind, listing: Listing, board_id: str) -> Iterable[Option]:
         """Subtypes and items come with what they go together with; from their own lists where nothing is told."""
         if kind in _ASSOCIATED and (found := _associated(kind, self._associated_rows(board_id), board_id)):
             return found
@@ -290,14 +289,14 @@ class Options:
 
     def _offered(
         self, kind: ChoiceKind, listing: Listing, within: str, *, path: str = "", condition: str = ""
-    ) -> list[Option]:
+    ) -> Iterator[Option]:
         if kind == "agreement" and not listing.condition:
             condition = conditions.both(condition, _not_long_cancelled())
         params = {"conditions": condition or listing.condition, "fields": listing.fields}
-        rows = self._rest.all(
+        rows = self._rest.each(
             path or listing.path, **{name: value for name, value in params.items() if value}
         )
-        return [_option(kind, listing, row, within) for row in rows if listing.is_offered(row)]
+        return (_option(kind, listing, row, within) for row in rows if listing.is_offered(row))
 
 
 def _not_long_cancelled() -> str:

@@ -88,11 +88,16 @@ class Rest:
 
     def all(self, path: str, **params: str | int) -> list[Row]:
         """Every row, each once, by forward-only pages; in numbered ones where the PSA does not know those."""
-        rows: dict[Any, Row] = {}
+        return list(self.each(path, **params))
+
+    def each(self, path: str, **params: str | int) -> Iterator[Row]:
+        """The same, page by page: the next is asked for when the last one was taken."""
+        seen: set[Any] = set()
         for page in self._pages(path, params):
             for row in page:
-                rows.setdefault(row["id"], row)
-        return list(rows.values())
+                if row["id"] not in seen:
+                    seen.add(row["id"])
+                    yield row
 
     def write(self, method: Method, path: str, body: Any, *, identified_by: str = "id") -> Row:
         def send(url: str) -> Answer:

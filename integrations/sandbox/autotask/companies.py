@@ -63,6 +63,24 @@ def finish_charge(desk: Desk, record: Record, before: Record | None) -> Record:
     return {"isBillableToCompany": True, **record, **made, **amounts}
 
 
+def finish_billing_product(desk: Desk, record: Record, before: Record | None) -> Record:
+    """A product is billed for a device once at a time."""
+    if record.get("expirationDate", "9999") < record["effectiveDate"]:
+        raise Refused("expirationDate must not be before effectiveDate.")
+    table = "ConfigurationItemBillingProductAssociations"
+    for other in desk.store.where(table, "configurationItemID", record["configurationItemID"]):
+        is_same = other["id"] != record["id"] and other["billingProductID"] == record["billingProductID"]
+        if is_same and other.get("expirationDate", "9999") >= record["effectiveDate"]:
+            raise Refused("The configuration item is associated with this billing product already.")
+    return record
+
+
+def finish_shown_page(desk: Desk, record: Record, before: Record | None) -> Record:
+    """Insights and widgets: pages of a vendor that Autotask shows."""
+    made = {"createDateTime": desk.now()} if before is None else {}
+    return {"isActive": True, **record, **made, "lastModifiedDateTime": desk.now()}
+
+
 def finish_note_of_item(desk: Desk, record: Record, before: Record | None) -> Record:
     now = desk.now()
     made = {"createDateTime": now, "creatorResourceID": desk.actor} if before is None else {}

@@ -252,6 +252,49 @@ _add(
 )
 
 _add(
+    "TicketCharges",
+    "TicketCharge",
+    """
+    id:long~ billableAmount:double~ billingCodeID:@BillingCodes chargeType:pick=ContractCharges.chargeType!
+    contractServiceBundleID:@ContractServiceBundles contractServiceID:@ContractServices createDate:date~
+    creatorResourceID:@Resources~ datePurchased:day! description:text:2000 extendedCost:double~
+    internalCurrencyBillableAmount:double~ internalCurrencyUnitPrice:double~
+    internalPurchaseOrderNumber:text:50 isBillableToCompany:bool isBilled:bool~ name:text:100!
+    notes:text:2000 organizationalLevelAssociationID:int~ productID:@Products
+    purchaseOrderNumber:text:50 status:pick=ContractCharges.status~ statusLastModifiedBy:long~
+    statusLastModifiedDate:date~ ticketID:@Tickets! unitCost:double unitPrice:double unitQuantity:double!
+""",
+)
+
+_add(
+    "ConfigurationItemBillingProductAssociations",
+    "ConfigurationItemBillingProductAssociation",
+    """
+    id:long~ billingProductID:@Products!^ configurationItemID:@ConfigurationItems!^ effectiveDate:day!
+    expirationDate:day
+""",
+)
+
+_add(
+    "IntegrationVendorInsights",
+    "IntegrationVendorInsight",
+    """
+    id:long~ createDateTime:date~ description:text height:int insightCategory:int insightKey:text
+    isActive:bool lastModifiedDateTime:date~ referenceUrl:text! secret:text title:text!
+    vendorSuppliedID:text
+""",
+)
+
+_add(
+    "IntegrationVendorWidgets",
+    "IntegrationVendorWidget",
+    """
+    id:long~ createDateTime:date~ description:text isActive:bool lastModifiedDateTime:date~
+    referenceUrl:text! secret:text title:text! vendorSuppliedID:text widgetKey:text width:int
+""",
+)
+
+_add(
     "Services",
     "Service",
     """

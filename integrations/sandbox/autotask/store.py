@@ -63,6 +63,8 @@ INDEXED: dict[str, tuple[str, ...]] = {
     "ContractServiceBundleUnits": ("contractServiceBundleID", "contractID"),
     "ContractServiceBundleAdjustments": ("contractID",),
     "ContractCharges": ("contractID",),
+    "TicketCharges": ("ticketID",),
+    "ConfigurationItemBillingProductAssociations": ("configurationItemID",),
     "Services": ("name",),
     "BillingItems": ("contractID", "contractServiceID", "contractServicePeriodID"),
     "ConfigurationItems": ("companyID", "serialNumber", "referenceNumber"),

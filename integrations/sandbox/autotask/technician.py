@@ -86,6 +86,17 @@ def note(desk: Desk, body: Body) -> Record:
     return _row(desk, "TicketNotes", row_id)
 
 
+def time(desk: Desk, body: Body) -> Record:
+    """`{ticket, hours, text?}`: work that a person books. Time entries are not ours to read; that the ticket was
+    worked on is."""
+    ticket = _row(desk, "Tickets", body["ticket"])
+    hours, text = float(body["hours"]), str(body.get("text") or "")
+    write_history(desk, ticket["id"], "Time Entry", f"{hours:g} hours. {text}".strip())
+    now = desk.now()
+    touched = {"lastActivityDate": now, "lastTrackedModificationDateTime": now}
+    return desk.store.put("Tickets", {**ticket, **touched, "lastActivityResourceID": desk.actor})
+
+
 def close(desk: Desk, body: Body) -> Record:
     """`{ticket, status?}`"""
     return _change(desk, "Tickets", body["ticket"], {"status": body.get("status", COMPLETE)})
@@ -202,6 +213,7 @@ ACTIONS: dict[str, Callable[[Desk, Body], Record]] = {
         delete,
         edit,
         note,
+        time,
         close,
         reopen,
         bounce,

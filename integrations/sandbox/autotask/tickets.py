@@ -42,6 +42,19 @@ _OF_ITS_COMPANY = {
     "configurationItemID": ("ConfigurationItems", "ConfigurationItem"),
     "contractID": ("Contracts", "Contract"),
 }
+_TOLD = {
+    "status": "Status",
+    "title": "Title",
+    "priority": "Priority",
+    "queueID": "Queue",
+    "issueType": "Issue Type",
+    "subIssueType": "Sub-Issue Type",
+    "assignedResourceID": "Primary Resource",
+    "companyID": "Organization",
+    "contractID": "Contract",
+    "dueDateTime": "Due Date",
+}
+"""Fields whose changes the ticket's history tells, as its page names them (which ones, and the words, are ours)."""
 _BOTH = "When assigning a Resource, you must assign both a assignedResourceID and assignedResourceRoleID."
 _UNDEFINED = "The specified AssignedResourceID and AssignedRoleID combination is not currently defined"
 _NOBODY = "Data violation: AssignedResourceID, AssignedResourceRoleID, and QueueID cannot all be empty."
@@ -94,9 +107,15 @@ def after_ticket(desk: Desk, record: Record, before: Record | None) -> None:
     """Leave a line in the ticket's history."""
     if before is None:
         write_history(desk, record["id"], "Created", "Ticket created")
-    elif before["status"] != record["status"]:
-        was, now = (label_of(desk.store, "Tickets.status", one["status"]) for one in (before, record))
-        write_history(desk, record["id"], "Edited", f"Status changed from {was} to {now}")
+        return
+    for name, title in _TOLD.items():
+        if (old := before.get(name)) != (new := record.get(name)):
+            was, now = (_shown(desk, name, value) for value in (old, new))
+            write_history(desk, record["id"], "Edited", f"{title} changed from {was} to {now}"[:1800])
+
+
+def _shown(desk: Desk, name: str, value: Any) -> str:
+    return "(none)" if value is None else label_of(desk.store, f"Tickets.{name}", value) or str(value)
 
 
 def finish_note(desk: Desk, record: Record, before: Record | None) -> Record:

@@ -6,12 +6,15 @@ from typing import Any
 
 from integrations.sandbox.connectwise import (
     attached,
+    audittrail,
     boards,
     bundles,
+    customfields,
     documents,
     invoicing,
     system,
     ticketactions,
+    timeentries,
 )
 from integrations.sandbox.connectwise.calls import Call
 from integrations.sandbox.connectwise.desk import Desk
@@ -47,8 +50,9 @@ ACTIONS = (
     Action("DELETE", _TICKET + "configurations/*", "service_tickets", "edit", attached.detach),
     Action("GET", _TICKET + "documents", "service_tickets", "inquire", documents.of_ticket),
     Action("GET", _TICKET + "documents/count", "service_tickets", "inquire", documents.count_of_ticket),
-    Action("GET", _TICKET + "timeentries", "service_tickets", "inquire", ticketactions.nothing),
-    Action("GET", _TICKET + "timeentries/count", "service_tickets", "inquire", ticketactions.no_count),
+    Action("GET", _TICKET + "timeentries", "service_tickets", "inquire", timeentries.listed),
+    Action("GET", _TICKET + "timeentries/count", "service_tickets", "inquire", timeentries.counted),
+    Action("POST", _TICKET + "convert", "service_tickets", "edit", ticketactions.convert),
     Action("GET", _TICKET + "products", "service_tickets", "inquire", ticketactions.nothing),
     Action("GET", _TICKET + "products/count", "service_tickets", "inquire", ticketactions.no_count),
     Action("GET", "finance/agreements/*/configurations", "agreements", "inquire", attached.configurations),
@@ -68,6 +72,9 @@ ACTIONS = (
     Action("PUT", "company/configurations/bulk", "configurations", "edit", attached.bulk),
     Action("DELETE", "company/configurations/bulk", "configurations", "delete", attached.bulk),
     Action("POST", "company/management/*/executemanageditsync", "table_setup", "edit", system.done, IT),
+    Action("GET", "system/audittrail", "", "", audittrail.listed),
+    Action("GET", "system/audittrail/count", "", "", audittrail.counted),
+    Action("GET", "system/userdefinedfields/info", "", "", customfields.told),
     Action("GET", "system/documents", "manage_attachments", "inquire", documents.listed),
     Action("GET", "system/documents/count", "manage_attachments", "inquire", documents.counted),
     Action("POST", "system/documents", "manage_attachments", "add", documents.upload),

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from integrations.sandbox.connectwise.answers import forbidden
+from integrations.sandbox.connectwise.auditing import TYPE_OF, changes_between
 from integrations.sandbox.connectwise.role import level
 from integrations.sandbox.connectwise.settings import API_MEMBER, Settings
 from integrations.sandbox.connectwise.store import Record, Store
@@ -75,4 +76,15 @@ class Desk:
 
     def save(self, table: str, record: Record) -> Record:
         updated = {**record.get("_info", {}), "lastUpdated": self.now(), "updatedBy": self.actor}
+        if table in TYPE_OF:
+            self._audit(table, record)
         return self.store.put(table, {**record, "_info": updated})
+
+    def _audit(self, table: str, record: Record) -> None:
+        """A line for each field that is about to change."""
+        source = "PSA" if self.is_technician else "API"
+        told = {"auditType": "Record", "auditSubType": "Updated", "auditSource": source}
+        made = {"enteredDate": self.now(), "enteredBy": self.actor}
+        for text in changes_between(self.store.get(table, record["id"]) or {}, record):
+            row = {"id": self.store.new_id("audit"), "_type": TYPE_OF[table], "_record": record["id"]}
+            self.store.put("audit", {**row, "text": text, **told, **made})

@@ -23,6 +23,12 @@ from integrations.sandbox.connectwise.companies import (
     finish_contact,
     finish_site,
 )
+from integrations.sandbox.connectwise.customfields import (
+    finish_definition,
+    show_everywhere,
+    show_nowhere,
+    with_custom_fields,
+)
 from integrations.sandbox.connectwise.desk import Desk
 from integrations.sandbox.connectwise.hostedsetup import finish_hosted_setup
 from integrations.sandbox.connectwise.invoicing import void
@@ -38,14 +44,15 @@ from integrations.sandbox.connectwise.protecting import (
 from integrations.sandbox.connectwise.reports import finish_report
 from integrations.sandbox.connectwise.setup import SETUP
 from integrations.sandbox.connectwise.shapes import Shape
-from integrations.sandbox.connectwise.store import Record, public
+from integrations.sandbox.connectwise.store import Record, Table, public
 from integrations.sandbox.connectwise.tickets import (
     after_ticket,
-    as_any_note,
     finish_note,
     finish_ticket,
+    is_hidden,
     prepare_ticket,
 )
+from integrations.sandbox.connectwise.timeentries import as_note, with_notes
 from integrations.sandbox.connectwise.validation import Checking
 
 Given = Mapping[str, Any]
@@ -76,7 +83,8 @@ class Resource:
     """`path` has `*` for ids; `may` is some of read, create, patch, put, delete; `writes_as` the right a POST needs.
 
     `entry` is the one of the function's customize list that has to be allowed. `removing` may refuse a deletion,
-    `removed` follows it.
+    `removed` follows it. `rows` gathers what a list holds that is more than its table's rows, `hidden`
+    tells which rows it leaves out.
     """
 
     path: str
@@ -94,10 +102,13 @@ class Resource:
     shown: Callable[[Record], Record] | None = None
     can_search: bool = False
     entry: str = ""
+    rows: Callable[[Desk, int], Table] | None = None
+    hidden: Callable[[Desk, Record], bool] | None = None
 
 
 ALL = "read create patch put delete"
 _RULES: dict[str, dict[str, Any]] = {
+    "customFields": {"finish": finish_definition, "after": show_everywhere, "removed": show_nowhere},
     "communications": {
         "finish": finish_communication,
         "after": after_communication,
@@ -229,6 +240,7 @@ RESOURCES = (
         finish=finish_ticket,
         after=after_ticket,
         can_search=True,
+        hidden=is_hidden,
     ),
     Resource(
         "service/tickets/*/notes",
@@ -247,7 +259,8 @@ RESOURCES = (
         "service_tickets",
         "read",
         "tickets",
-        shown=as_any_note,
+        shown=as_note,
+        rows=with_notes,
     ),
     Resource(
         "procurement/catalog", "catalog", shapes.CATALOG_ITEM, "product_catalog", ALL, finish=finish_product
@@ -310,9 +323,11 @@ class Collection:
 
     def get(self, row_id: int, right: str = "inquire") -> Record:
         self._require_parent()
-        table = self._desk.store.table(self._resource.table)
+        table = self._table()
         record = table.rows.get(row_id)
         is_elsewhere = self._parent_id is not None and record and table.parent_of(record) != self._parent_id
+        if record is not None and self._is_hidden(record):
+            record = None
         if record is None or is_elsewhere or self._desk.hides(self._resource.function, self._owned(record)):
             raise not_found(self._resource.shape.resource, row_id)
         self._require(right, record)
@@ -363,9 +378,9 @@ class Collection:
 
     def shown(self, record: Record) -> Record:
         """The record as the API answers it, with the links of its `_info`."""
-        record = public(record)
         if self._resource.shown:
             return self._resource.shown(record)
+        record = public(record)
         names = _CHILD_LINKS.get(self._resource.table)
         if not names:
             return record
@@ -377,15 +392,31 @@ class Collection:
         checking = Checking(self._desk.store, self._resource.shape, before, self._desk.is_technician)
         checking.values.update(self._parent_field())
         checking.take({name: value for name, value in given.items() if name not in self._parent_field()})
-        return checking.finish(creating=creating)
+        record = checking.finish(creating=creating)
+        return with_custom_fields(self._desk, self._resource.table, record)
 
     def _listing(self) -> Listing:
         self._require_parent()
         desk, resource = self._desk, self._resource
-        is_narrow = desk.sees_only_its_own(resource.function, "inquire")
-        sees = (lambda record: desk.owns(self._owned(record))) if is_narrow else None
-        table = desk.store.table(resource.table)
-        return Listing(table, resource.shape, desk.settings.switches, self._parent_id, sees)
+        return Listing(self._table(), resource.shape, desk.settings.switches, self._parent_id, self._sees())
+
+    def _sees(self) -> Callable[[Record], bool] | None:
+        """Which rows lists show; None for all, which lets them take short cuts."""
+        is_narrow = self._desk.sees_only_its_own(self._resource.function, "inquire")
+        hides = self._resource.hidden is not None and self._desk.settings.switches.project_tickets == "hidden"
+        if not is_narrow and not hides:
+            return None
+        return lambda record: (
+            not ((is_narrow and not self._desk.owns(self._owned(record))) or self._is_hidden(record))
+        )
+
+    def _is_hidden(self, record: Record) -> bool:
+        return self._resource.hidden is not None and self._resource.hidden(self._desk, record)
+
+    def _table(self) -> Table:
+        if self._resource.rows and self._parent_id is not None:
+            return self._resource.rows(self._desk, self._parent_id)
+        return self._desk.store.table(self._resource.table)
 
     def _require(self, right: str, record: Record) -> None:
         self._desk.require(self._resource.function, right, self._resource.entry, self._owned(record))

@@ -129,7 +129,13 @@ def communications_of(seeder: "Seeder", contact: int, items: Iterable[dict[str, 
 _MORE: dict[str, dict[str, Any]] = {
     "locations": {"ownerLevelId": 1, "structureLevel": {"id": 2, "name": "Location"}, "locationFlag": True},
     "companyTypes": {"defaultFlag": False},
-    "slas": {"basedOn": "AllHours", "defaultFlag": True},
+    "slas": {
+        "basedOn": "AllHours",
+        "defaultFlag": True,
+        "respondHours": 1.0,
+        "planWithin": 4.0,
+        "resolutionHours": 24.0,
+    },
     "configurationTypes": {"inactiveFlag": False},
     "manufacturers": {"inactiveFlag": False},
 }

@@ -74,6 +74,8 @@ class Switches:
     """Whether boards want a type before a ticket may close."""
     newlines: str = "keep"
     """Line breaks in notes: `keep`, or `space` as the developer guide says."""
+    project_tickets: str = "shown"
+    """Tickets that were converted to a project: `shown` among service tickets, or `hidden`, as if deleted."""
     merged_notes: str = "stay"
     """Notes of a merged ticket: `stay`, or `move` to the one it went into."""
     billed_quantity: str = "difference"
@@ -127,6 +129,7 @@ CHOICES: dict[str, tuple[Any, ...]] = {
     "board_default": ("first", "reject"),
     "wrong_triple": ("reject", "accept"),
     "newlines": ("keep", "space"),
+    "project_tickets": ("shown", "hidden"),
     "merged_notes": ("stay", "move"),
     "billed_quantity": ("difference", "quantity"),
     "midnight": ("utc", "server"),

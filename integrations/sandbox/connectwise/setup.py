@@ -172,6 +172,14 @@ SETUP: tuple[Row, ...] = (
     ("system/locations", "locations", setupshapes.LOCATION, "table_setup", ALL, None),
     ("system/departments", "departments", setupshapes.DEPARTMENT, "table_setup", ALL, None),
     ("system/integratortags", "integratorTags", setupshapes.INTEGRATOR_TAG, "table_setup", ALL, None),
+    (
+        "system/userdefinedfields",
+        "customFields",
+        setupshapes.USER_DEFINED_FIELD,
+        "table_setup",
+        ALL,
+        None,
+    ),
     ("system/links", "links", setupshapes.LINK, "table_setup", ALL, None),
     (
         "system/securityroles",

@@ -453,3 +453,15 @@ MENU_ENTRY = shape(
     smallMenuIconId:int largeMenuIconId:int
 """,
 )
+
+USER_DEFINED_FIELD = shape(
+    "userDefinedField",
+    """
+    id:int~ podId:int! caption:text:25! sequenceNumber:int! screenId:text:25 helpText:text:1000
+    fieldTypeIdentifier:TextArea|Button|Currency|Date|Hyperlink|IPAddress|Checkbox|Number|Percent|PhoneNumber|Text|Password!
+    numberDecimals:int entryTypeIdentifier:Date|EntryField|List|Option requiredFlag:bool
+    displayOnScreenFlag:bool readOnlyFlag:bool listViewFlag:bool buttonUrl:text:1000 options:list
+    businessUnitIds:list locationIds:list addAllBusinessUnits:bool+ removeAllBusinessUnits:bool+
+    addAllLocations:bool+ removeAllLocations:bool+ connectWiseID:text dateCreated:date~
+""",
+)

@@ -108,6 +108,11 @@ ALL_NOTE = shape(
 """,
 )
 
+AUDIT_TRAIL_ENTRY = shape(
+    "auditTrailEntry",
+    "text:text enteredDate:text enteredBy:text auditType:text auditSubType:text auditSource:text",
+)
+
 ADDITION = shape(
     "addition",
     """

@@ -6,14 +6,14 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from integrations.sandbox.connectwise import invoicing
+from integrations.sandbox.connectwise import invoicing, timeentries
 from integrations.sandbox.connectwise.agreements import after_agreement
 from integrations.sandbox.connectwise.desk import Desk
 from integrations.sandbox.connectwise.kinds import KINDS
 from integrations.sandbox.connectwise.resources import RESOURCES, Collection
 from integrations.sandbox.connectwise.store import Record
-from integrations.sandbox.connectwise.ticketactions import merge_one
-from integrations.sandbox.connectwise.tickets import add_note, closed_status, default_status
+from integrations.sandbox.connectwise.ticketactions import convert_one, merge_one
+from integrations.sandbox.connectwise.tickets import PLACES, add_note, closed_status, default_status
 
 Body = Mapping[str, Any]
 _RESOURCES = {resource.table: resource for resource in reversed(RESOURCES) if resource.shown is None}
@@ -69,6 +69,19 @@ def note(desk: Desk, body: Body) -> Record:
     ticket = _row(desk, "tickets", body["ticket"])
     place = "internalAnalysisFlag" if body.get("internal") else "detailDescriptionFlag"
     return add_note(desk, ticket["id"], {"text": str(body["text"]), place: True})
+
+
+def time(desk: Desk, body: Body) -> Record:
+    """`{ticket, hours, text?, place?}`: work that a person books; `place` is discussion, internal or resolution."""
+    places = {"discussion": PLACES[0], "internal": PLACES[1], "resolution": PLACES[2]}
+    place = places[str(body.get("place") or "discussion")]
+    ticket = _row(desk, "tickets", body["ticket"])
+    return timeentries.book(desk, ticket, float(body["hours"]), str(body.get("text") or ""), place)
+
+
+def convert(desk: Desk, body: Body) -> Record:
+    """`{ticket}`: it becomes a project ticket."""
+    return convert_one(desk, _row(desk, "tickets", body["ticket"]))
 
 
 def close(desk: Desk, body: Body) -> Record:
@@ -138,6 +151,8 @@ ACTIONS: dict[str, Callable[[Desk, Body], Record]] = {
         delete,
         edit,
         note,
+        time,
+        convert,
         close,
         reopen,
         rename,

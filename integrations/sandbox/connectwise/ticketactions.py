@@ -10,6 +10,7 @@ from integrations.sandbox.connectwise.answers import field_error, invalid, missi
 from integrations.sandbox.connectwise.calls import Call
 from integrations.sandbox.connectwise.desk import Desk
 from integrations.sandbox.connectwise.resources import TICKETS, Collection
+from integrations.sandbox.connectwise.slaclocks import as_of
 from integrations.sandbox.connectwise.store import Record
 
 Result = tuple[int, Any]
@@ -60,14 +61,33 @@ def attach_children(desk: Desk, call: Call) -> Result:
     return 200, SUCCESS
 
 
+def convert(desk: Desk, call: Call) -> Result:
+    ticket, given = _ticket(desk, call.ids[0]), call.fields()
+    errors = [missing("convertToProject", name) for name in ("phase", "wbsCode") if not given.get(name)]
+    if errors:
+        raise invalid("convertToProject", errors)
+    convert_one(desk, ticket, str(given.get("recordType") or "ProjectTicket"))
+    return 200, SUCCESS
+
+
+def convert_one(desk: Desk, ticket: Record, record_type: str = "ProjectTicket") -> Record:
+    """The ticket belongs to a project from now on; whether service tickets still show it is a switch."""
+    if record_type not in ("ProjectTicket", "ProjectIssue"):
+        raise _refused(
+            "convertToProject", "recordType", "A ticket becomes a ProjectTicket or a ProjectIssue."
+        )
+    return desk.save("tickets", {**ticket, "recordType": record_type})
+
+
 def calculated_sla(desk: Desk, call: Call) -> Result:
-    """The tickets asked for; there are no SLA clocks here, so nothing is calculated anew."""
+    """The tickets asked for, with their clocks as of now."""
     collection = Collection(TICKETS, desk, None)
-    return 200, [collection.shown(row) for row in collection.page(call.wish).records]
+    now = desk.clock()
+    return 200, [collection.shown(as_of(desk, row, now)) for row in collection.page(call.wish).records]
 
 
 def nothing(desk: Desk, call: Call) -> Result:
-    """Time entries and products of a ticket: nobody here enters any."""
+    """Products of a ticket: nobody here enters any."""
     _ticket(desk, call.ids[0])
     return 200, []
 

@@ -10,6 +10,7 @@ from integrations.sandbox.connectwise.answers import field_error, invalid, missi
 from integrations.sandbox.connectwise.companies import default_contact, default_site
 from integrations.sandbox.connectwise.desk import Desk
 from integrations.sandbox.connectwise.kinds import BASE, KINDS
+from integrations.sandbox.connectwise.slaclocks import on_the_clock
 from integrations.sandbox.connectwise.store import Record
 
 PLACES = ("detailDescriptionFlag", "internalAnalysisFlag", "resolutionFlag")
@@ -38,7 +39,13 @@ def finish_ticket(desk: Desk, record: Record, before: Record | None) -> Record:
     record = _on_its_board(desk, record)
     record = _of_its_company(desk, record, before)
     _check_association(desk, record)
-    return _closed_or_open(desk, record, before)
+    return on_the_clock(desk, _closed_or_open(desk, record, before), before)
+
+
+def is_hidden(desk: Desk, record: Record) -> bool:
+    """Project tickets are elsewhere, when the switch says so."""
+    gone = desk.settings.switches.project_tickets == "hidden"
+    return gone and record.get("recordType") not in (None, "ServiceTicket")
 
 
 def after_ticket(desk: Desk, record: Record, given: Mapping[str, Any]) -> None:
