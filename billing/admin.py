@@ -7,7 +7,19 @@ from typing import Any
 from django.contrib import admin
 from django.http import HttpRequest
 
-from billing.models import AgreementLink, CrossReference, PushItem, PushRun, Service, SynchronizeWindow, Usage
+from billing.models import (
+    AgreementLink,
+    BackupStatistics,
+    CrossReference,
+    PushItem,
+    PushRun,
+    ReportRun,
+    ReportSetup,
+    ReportWindow,
+    Service,
+    SynchronizeWindow,
+    Usage,
+)
 from portal.tenantadmin import PortalAdmin, TenantAdmin, TenantInline, TenantLogAdmin
 
 
@@ -87,3 +99,40 @@ class PushItemAdmin(TenantLogAdmin):
     list_select_related = ("run__client",)
     list_filter = ("state",)
     search_fields = ("run__client__name", "service__name", "=line_id")
+
+
+@admin.register(BackupStatistics)
+class BackupStatisticsAdmin(TenantLogAdmin):
+    list_display = (
+        "measured_on",
+        "client",
+        "account",
+        "successful_jobs",
+        "failed_jobs",
+        "is_protected",
+        "device_kind",
+        "used_gb",
+        "is_current",
+        "recorded_at",
+    )
+    list_filter = ("is_current", "device_kind")
+    search_fields = ("client__name", "account__key", "=serial_number")
+
+
+@admin.register(ReportWindow)
+class ReportWindowAdmin(TenantLogAdmin):
+    list_display = ("client", "last_success_at", "next_at")
+    search_fields = ("client__name",)
+
+
+@admin.register(ReportRun)
+class ReportRunAdmin(TenantLogAdmin):
+    list_display = ("started_at", "client", "month", "state", "broken", "finished_at")
+    list_filter = ("state",)
+    search_fields = ("client__name",)
+
+
+@admin.register(ReportSetup)
+class ReportSetupAdmin(TenantLogAdmin):
+    list_display = ("credentials", "asked_at", "verified_at", "error_text")
+    search_fields = ("credentials__public_key",)

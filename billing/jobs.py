@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
-from billing import synchronize
+from billing import reportorders, reportsetup, synchronize
 
 
 def synchronize_due() -> None:
     synchronize.request_due()
+
+
+def report_due() -> None:
+    reportorders.ask_due()
+
+
+def verify_report_setup(credentials_id: str) -> None:
+    reportsetup.verify(credentials_id)

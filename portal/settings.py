@@ -304,6 +304,8 @@ Q_CLUSTER = {
 PORT = env.int("PORT", default=8000)
 PORTAL_URL = env.str("PORTAL_URL", default=f"http://127.0.0.1:{PORT}").rstrip("/")
 MANAGED_ID_PREFIX = env.str("MANAGED_ID_PREFIX", default="EFS-")
+# What partners call our management solution in ConnectWise; backup statistics go to it.
+MANAGEMENT_SOLUTION = env.str("MANAGEMENT_SOLUTION", default="EFS Backup")
 # Names this installation inside our key on PSA records; never change it once tickets exist.
 INSTALLATION = env.str("INSTALLATION", default="psap")
 # The vendor's own name at each PSA's maker: ConnectWise's client id, Autotask's tracking identifier.
@@ -344,7 +346,10 @@ USAGE_FRESH_DAYS = env.int("USAGE_FRESH_DAYS", default=7)
 # Tickets that people change in the PSA: how often (seconds) to look for what its own calls did not tell.
 FOLLOW_EVERY = env.float("FOLLOW_EVERY", default=300.0)
 TICKET_FOLLOWER = "alerts.following.FollowedTickets"
-DELIVERY_HANDLERS = {"ticket": "alerts.tickets.Tickets", "synchronize": "billing.push.Pushes"}
+DELIVERY_HANDLERS = {
+    "ticket": "alerts.tickets.Tickets",
+    "synchronize": "billing.synchronizations.Synchronizations",
+}
 
 # --- E-mail and logs --------------------------------------------------------------------------------------------------
 

@@ -10,6 +10,7 @@ from typing import Protocol
 from integrations.psa.errors import Misconfigured, PsaError
 from integrations.psa.plan import Applied, AppliedItem, Plan, PlanItem
 from integrations.psa.port import Check, ChoiceKind, Feature, LineState, Option, TicketState
+from integrations.psa.reportsetup import WantedSetup
 from integrations.psa.ticketdesk import TicketDesk
 from integrations.psa.transport import Transport
 from integrations.psa.wanted import WantedCallback, WantedLines, WantedProduct, WantedReport, WantedTicket
@@ -29,6 +30,10 @@ class Billing(Protocol):
 
 class Reporting(Protocol):
     def plan(self, wanted: WantedReport) -> Plan: ...
+
+
+class SetUp(Protocol):
+    def check(self, wanted: WantedSetup) -> list[Check]: ...
 
 
 class Products(Protocol):
@@ -52,6 +57,7 @@ class Adapter(ABC):
     tickets: TicketDesk
     agreements: Billing
     reports: Reporting
+    setup: SetUp
     products: Products
     options: Pickers
     following: Followed
@@ -112,6 +118,9 @@ class Adapter(ABC):
 
     def plan_report(self, wanted: WantedReport) -> Plan:
         return self.reports.plan(wanted)
+
+    def check_report_setup(self, wanted: WantedSetup) -> list[Check]:
+        return self.setup.check(wanted)
 
     def plan_product(self, wanted: WantedProduct) -> Plan:
         return self.products.plan(wanted)

@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import Any, Literal, Protocol
 
 from integrations.psa.plan import Applied, Plan
+from integrations.psa.reportsetup import WantedSetup
 from integrations.psa.wanted import WantedCallback, WantedLines, WantedProduct, WantedReport, WantedTicket
 
 Verdict = Literal["passed", "failed", "probably", "not needed", "skipped"]
@@ -181,6 +182,9 @@ class Psa(Protocol):
 
     def plan_report(self, wanted: WantedReport) -> Plan:
         """The management report's entries and the devices' counters, as they should be. Counters are absolute."""
+
+    def check_report_setup(self, wanted: WantedSetup) -> list[Check]:
+        """Whether what an administrator sets up once for the report is as it must be; reads only."""
 
     def plan_product(self, wanted: WantedProduct) -> Plan:
         """Nothing to do when it is there: then `found` has its `id`. What stands in the way is a finding."""

@@ -17,7 +17,19 @@ from django.test import Client as Browser
 from django.urls import get_resolver
 
 from alerts.models import Condition, EventType, Notification, Ticket
-from billing.models import AgreementLink, CrossReference, PushItem, PushRun, Service, SynchronizeWindow, Usage
+from billing.models import (
+    AgreementLink,
+    BackupStatistics,
+    CrossReference,
+    PushItem,
+    PushRun,
+    ReportRun,
+    ReportSetup,
+    ReportWindow,
+    Service,
+    SynchronizeWindow,
+    Usage,
+)
 from integrations.models import (
     CatchAllCompany,
     Choice,
@@ -224,6 +236,26 @@ def scene(db: None, settings: Any) -> Scene:
         agreement_name=CANARY,
     )
     add(PushItem, run=run, service=service, text=CANARY)
+    add(
+        BackupStatistics,
+        client=client,
+        account=account,
+        measured_on=clock.now().date(),
+        successful_jobs=1,
+        failed_jobs=0,
+        serial_number=CANARY,
+        source=CANARY,
+    )
+    add(ReportWindow, client=client)
+    add(
+        ReportRun,
+        client=client,
+        delivery=delivery,
+        credentials=credentials,
+        month=clock.now().date().replace(day=1),
+        broken=CANARY,
+    )
+    add(ReportSetup, credentials=credentials, lines=[{"name": CANARY}], error_text=CANARY)
     things[Partner] = northwind
     Partner.objects.filter(pk=northwind.pk).update(name=CANARY)
     Event.objects.create(

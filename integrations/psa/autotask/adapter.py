@@ -53,7 +53,7 @@ class AutotaskPsa(Adapter):
         self._own_tickets = Tickets(self._rest, self._metadata, pause)
         self.tickets = self._own_tickets
         self.agreements = Contracts(self._rest, self._metadata, self._adjustments, clock)
-        self.reports = Devices(self._rest, self._metadata)
+        self.reports = self.setup = Devices(self._rest, self._metadata)
         self.products = Catalogue(self._rest, self._metadata)
         self.options = Options(self._rest, self._metadata)
         self.following = Following(self._rest, self._metadata, pause)

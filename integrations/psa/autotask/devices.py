@@ -15,6 +15,8 @@ from integrations.psa.autotask import filters
 from integrations.psa.autotask.metadata import Fields, Metadata
 from integrations.psa.autotask.rest import Rest, Row, moment, number, text_of
 from integrations.psa.plan import Finding, Plan, PlanItem, Request
+from integrations.psa.port import Check
+from integrations.psa.reportsetup import WantedSetup
 from integrations.psa.serials import by_serial, key_of, known_serials, not_one
 from integrations.psa.texts import plain_number
 from integrations.psa.wanted import WantedDevice, WantedReport
@@ -53,6 +55,20 @@ class Devices:
         return Plan.of(
             subject, [_planned(device, known_serials(rows, device), known) for device in wanted.devices]
         )
+
+    def check(self, wanted: WantedSetup) -> list[Check]:
+        """A line for each field that statistics go to; missing ones are no error as long as one is there."""
+        known = self._metadata.own_fields("ConfigurationItems")
+        there = [name for name in NAMES if name.lower() in known]
+        if not there:
+            text = "Configuration items have none of the fields that backup statistics go to."
+            return [Check(name="User-Defined Fields", verdict="failed", detail=text, fix=FIELDS_ADVICE)]
+        return [
+            Check(name=name, verdict="passed", detail="The field is there.")
+            if name in there
+            else Check(name=name, verdict="not needed", detail="Not there: this number is not shown.")
+            for name in NAMES
+        ]
 
     def _by_serial(self, company_id: str) -> dict[str, list[Row]]:
         rows = self._rest.all(

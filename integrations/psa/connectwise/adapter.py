@@ -12,6 +12,7 @@ from integrations.psa.connectwise.options import Options
 from integrations.psa.connectwise.permissions import Doctor
 from integrations.psa.connectwise.reports import RECORD as REPORT_ENTRY
 from integrations.psa.connectwise.reports import Reports, require_entry, shown_entry
+from integrations.psa.connectwise.reportsetup import ReportSetup
 from integrations.psa.connectwise.rest import Rest, Row, text_of
 from integrations.psa.connectwise.tickets import Tickets, created, require_closed
 from integrations.psa.errors import AlreadyThere, Unsettled
@@ -42,6 +43,7 @@ class ConnectWisePsa(Adapter):
         self.tickets = Tickets(self._rest, sign_in)
         self.agreements = Agreements(self._rest)
         self.reports = Reports(self._rest)
+        self.setup = ReportSetup(self._rest)
         self.products = Catalogue(self._rest)
         self.options = Options(self._rest)
         self.following = Following(self._rest, sign_in)

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from integrations.psa.connectwise.devices import Devices
+from integrations.psa.connectwise.reportsetup import SOLUTION_ADVICE
 from integrations.psa.connectwise.rest import Rest, Row, id_of, number, text_of
 from integrations.psa.errors import Unsettled
 from integrations.psa.plan import Finding, Plan, PlanItem, Request
@@ -29,10 +30,6 @@ LABELS = {
     "Workstations": "Workstations",
 }
 MANAGED_ID_LENGTH = 100
-SOLUTION_ADVICE = (
-    "In ConnectWise, System > Setup Tables > Management IT > New Item: choose Custom Solution as Management IT"
-    " Solution, give both names as “{name}”, enter no login, and save."
-)
 REPAIR_ADVICE = (
     "In ConnectWise, System > Setup Tables > Managed Devices Integration > Companies: of this company keep two entries"
     " for {managed_id}, first Workstations and Servers, then Backup Stats, both without an agreement; remove the rest."

@@ -35,6 +35,8 @@ CONNECTWISE = (
     "GET /company/configurations",
     "PATCH /company/configurations/{id}",
     "GET /company/managementItSolutions",
+    "GET /company/managedDevicesIntegrations",
+    "GET /company/managedDevicesIntegrations/{parentId}/crossReferences",
     "GET /service/boards",
     "GET /service/boards/{parentId}/statuses",
     "GET /service/boards/{parentId}/types",

@@ -19,7 +19,8 @@ from typing import Any, Literal
 from integrations.psa.errors import Misconfigured, NotFound, PsaError
 from integrations.psa.kinds import ABILITIES
 from integrations.psa.plan import Applied, AppliedItem, Finding, Plan, PlanItem, Request
-from integrations.psa.port import Check, ChoiceKind, Feature, LineState, Option, TicketState
+from integrations.psa.port import Check, ChoiceKind, Feature, LineState, Option, TicketState, Verdict
+from integrations.psa.reportsetup import WantedSetup
 from integrations.psa.serials import key_of, not_one, squeezed
 from integrations.psa.wanted import (
     WantedCallback,
@@ -140,6 +141,18 @@ class FakePsa:
         if changed_since is None or kind not in ABILITIES[self.kind].incremental:
             return [one for one in found if not one.data.get("inactive")]
         return [one for one in found if self._changed_at(one) >= changed_since]
+
+    def each_choice(
+        self, kind: ChoiceKind, within: str = "", changed_since: datetime | None = None
+    ) -> list[Option]:
+        return self.choices(kind, within, changed_since)
+
+    def check_report_setup(self, wanted: WantedSetup) -> list[Check]:
+        """One line: whether there is an option for the solution, or none at all."""
+        self._called("check_report_setup")
+        solutions = [one.name for one in self.options if one.kind == "solution"]
+        verdict: Verdict = "failed" if solutions and wanted.solution not in solutions else "passed"
+        return [Check(name="Solution", verdict=verdict, fix="" if verdict == "passed" else "Make it.")]
 
     def _changed_at(self, option: Option) -> datetime:
         return self.changed.get((option.kind, option.within, option.id), self.now)

@@ -44,7 +44,9 @@ def test_the_audit_trail_wants_a_type_a_record_and_the_right_to_see_it(call, san
 
 def test_booked_time_is_listed_told_among_the_notes_and_counted(call, sandbox):
     ticket = call.open_ticket(initialDescription="Backup failed")
-    sandbox.control.technician("time", ticket=ticket["id"], hours=0.5, text="Changed the tape", place="resolution")
+    sandbox.control.technician(
+        "time", ticket=ticket["id"], hours=0.5, text="Changed the tape", place="resolution"
+    )
     (reference,) = call("GET", f"/service/tickets/{ticket['id']}/timeentries").json
     assert reference["_info"]["timeEntry_href"].endswith(f"/time/entries/{reference['id']}")
     told = call("GET", f"/service/tickets/{ticket['id']}/allNotes").json
