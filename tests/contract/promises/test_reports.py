@@ -7,6 +7,7 @@ import contextlib
 import pytest
 
 from integrations.psa.errors import PsaError
+from integrations.psa.reportsetup import WantedReference, WantedSetup
 from tests.contract.houses import House, Trouble
 
 COUNTS = (0, 1, 7, 30, 999, 100_000)
@@ -65,6 +66,18 @@ def test_a_lost_answer_never_doubles_an_entry(what: Trouble, house: House) -> No
     house.psa.apply(house.psa.plan_report(wanted))
     after = house.psa.plan_report(wanted)
     assert (after.items, after.findings) == ((), ())
+
+
+def test_the_set_up_of_the_report_is_read_and_every_red_line_tells_what_to_do(house: House) -> None:
+    before = house.writes()
+    reference = WantedReference(
+        service="Servers", vendor_type="Servers", vendor_level="Backup", product_id="301", product_name="A"
+    )
+    for solution in ("EFS Backup", "Nobody's Backup"):
+        lines = house.psa.check_report_setup(WantedSetup(solution=solution, references=(reference,)))
+        assert lines
+        assert all(line.fix for line in lines if line.verdict == "failed")
+    assert house.writes() == before
 
 
 def test_a_report_that_may_not_be_read_raises_and_plans_nothing(house: House) -> None:

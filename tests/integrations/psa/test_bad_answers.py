@@ -23,6 +23,7 @@ from integrations.psa.errors import PsaError, Throttled, Unreachable
 from integrations.psa.plan import Plan, PlanItem, Request
 from integrations.psa.port import Psa, SignIn
 from integrations.psa.transport import SharedConnection, Transport
+from integrations.psa.reportsetup import WantedSetup
 from integrations.psa.wanted import (
     WantedDevice,
     WantedLine,
@@ -130,6 +131,7 @@ READS: dict[str, Callable[[Psa], Any]] = {
     "plan close": lambda psa: psa.plan_ticket(CLOSED),
     "plan lines": lambda psa: psa.plan_lines(LINES),
     "plan report": lambda psa: psa.plan_report(REPORT),
+    "report setup": lambda psa: psa.check_report_setup(WantedSetup(solution="EFS Backup")),
     "plan product": lambda psa: psa.plan_product(WantedProduct(identifier="A", description="A")),
 }
 WRITES = ("ticket", "report", "product")
