@@ -25,10 +25,9 @@ from integrations.psa.errors import Misconfigured, NotPermitted, PsaError
 from integrations.psa.plan import Plan
 from integrations.psa.port import Psa
 from integrations.psa.wanted import WantedReport
-from portal import clock, inheritance
+from portal import clock
 from portal.models import Client
 
-OFF = "off"
 BROKEN = {
     "solution_missing",
     "solution_ambiguous",
@@ -38,12 +37,6 @@ BROKEN = {
     "fields_missing",
 }
 """Findings of the adapters that keep numbers from the report until an administrator acts."""
-
-
-def mode_for(client: Client) -> str:
-    """live, approve or observe; off as long as nobody ticked Update Backup Statistics for the client or above."""
-    found = inheritance.mode_of(client, "statistics", inheritance.Tree.of(client.partner_id))
-    return found.value if found.source is not None else OFF
 
 
 def wanted_of(client: Client, company_id: str, numbers: Numbers) -> WantedReport:
@@ -97,8 +90,8 @@ class ReportTask:
     def run(self, psa: Psa) -> Outcome:
         """Uses the database between calls, never around one."""
         client = Client.objects.select_related("partner").get(pk=self.delivery.client_id)
-        mode = mode_for(client)
-        if mode == OFF:
+        mode = reportorders.mode_for(client)
+        if mode == reportorders.OFF:
             return outcomes.skipped(
                 "statistics_off",
                 "Update Backup Statistics is not ticked for this client in Integration Setup.",
@@ -131,7 +124,7 @@ class ReportTask:
         if mode == "observe":
             finish(run, ReportRun.State.OBSERVED)
             return outcomes.skipped("observe", f"Observe mode: {sentence(plan)}.", plan=plan)
-        if mode == "approve" and plan.items and not approved(run):
+        if mode == "approve" and plan.items and not is_approved(run):
             finish(run, ReportRun.State.PROPOSED)
             return outcomes.held(
                 "needs_approval", f"{sentence(plan)}. Approve it on the client's page Report.", plan=plan
@@ -180,10 +173,14 @@ def broken(run: ReportRun, plan: Plan) -> Outcome:
     return Outcome(status=Status.FAILED, reason="managed_id", text=text, error=error, plan=plan)
 
 
-def approved(run: ReportRun) -> bool:
-    """Somebody approved exactly these writes of this client."""
-    same = ReportRun.objects.filter(client=run.client, digest=run.digest, credentials=run.credentials)
-    return bool(same.exclude(pk=run.pk).exclude(approved_by="").exists())
+def is_approved(run: ReportRun) -> bool:
+    """Somebody approved exactly these writes, and they were not carried out since."""
+    last = ReportRun.objects.filter(client=run.client).exclude(pk=run.pk).first()
+    if last is None or last.digest != run.digest or last.state == ReportRun.State.DONE:
+        return False
+    run.approved_by = last.approved_by  # a failed try does not use the approval up
+    run.save(update_fields=["approved_by"])
+    return bool(run.approved_by)
 
 
 def finish(run: ReportRun, state: ReportRun.State) -> None:

@@ -20,7 +20,7 @@ from billing.models import BackupStatistics, ReportRun, ReportWindow
 from integrations import effective, eventlog, outcomes, wake
 from integrations.models import Action, Delivery, Event, Status
 from integrations.models.eventlog import EventAction, Severity
-from portal import clock, database
+from portal import clock, database, inheritance
 from portal.models import Client, User
 
 PREFIX = "report:"
@@ -36,13 +36,41 @@ CAUSES = {
 }
 
 
+OFF = "off"
+"""As long as nobody ticked Update Backup Statistics for the client or above."""
+
+
+def mode_for(client: Client) -> str:
+    """live, approve, observe or off."""
+    return modes_of([client])[client.pk]
+
+
+def modes_of(clients: Iterable[Client]) -> dict[uuid.UUID, str]:
+    """By client; one query a partner."""
+    trees: dict[uuid.UUID, inheritance.Tree] = {}
+    modes: dict[uuid.UUID, str] = {}
+    for client in clients:
+        if client.partner_id not in trees:
+            trees[client.partner_id] = inheritance.Tree.of(client.partner_id)
+        found = inheritance.mode_of(client, "statistics", trees[client.partner_id])
+        modes[client.pk] = found.value if found.source is not None else OFF
+    return modes
+
+
+def switched_on(clients: Sequence[Client]) -> list[Client]:
+    modes = modes_of(clients)
+    return [client for client in clients if modes[client.pk] != OFF]
+
+
 def subject_of(client_id: uuid.UUID | None) -> str:
     return f"{PREFIX}{client_id}"
 
 
 def take_in(words: Sequence[Told]) -> int:
     """Add to the ledger and ask for the updates; returns how many clients have something new."""
-    clients = backupstatistics.record(words, then=lambda changed: ask(changed, cause="statistics"))
+    clients = backupstatistics.record(
+        words, then=lambda changed: ask(switched_on(changed), cause="statistics")
+    )
     return len(clients)
 
 
@@ -90,7 +118,7 @@ def beside(synchronizations: Sequence[Delivery]) -> list[Delivery]:
     told = BackupStatistics.objects.filter(client=OuterRef("pk"), is_current=True)
     clients = Client.objects.filter(Exists(told), pk__in=list(by_client)).select_related("partner")
     asked: list[Delivery] = []
-    for client in clients:
+    for client in switched_on(list(clients)):
         cause = by_client[client.pk]
         since = Delivery.objects.filter(subject=subject_of(client.pk), created_at__gte=cause.created_at)
         if not since.exists():
@@ -114,7 +142,7 @@ def ask_due() -> int:
         created_at__gt=since,
     )
     due = Client.objects.filter(Exists(told.filter(~Exists(known))), ~Exists(tried), is_active=True)
-    return len(ask(due.select_related("partner")[:MOST_DUE], cause="due"))
+    return len(ask(switched_on(list(due.select_related("partner")[:MOST_DUE])), cause="due"))
 
 
 def store(rows: Sequence[Delivery], *, at_once: bool) -> set[uuid.UUID]:

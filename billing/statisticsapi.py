@@ -14,7 +14,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from billing import backupreport, backupstatistics, reportorders, usage
+from billing import backupstatistics, reportorders, usage
 from billing.api import MOST_DIGITS, MOST_ITEMS, UsageResultsOut, day_of
 from billing.backupstatistics import Told
 from billing.models import ReportRun
@@ -101,7 +101,7 @@ class ReportDoor(APIView):
         return Response(
             {
                 "managed_id": client.managed_id,
-                "mode": backupreport.mode_for(client),
+                "mode": reportorders.mode_for(client),
                 "numbers": numbers.as_json() if numbers else None,
                 "last_update": run_as_json(last) if last else None,
             }

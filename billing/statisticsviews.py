@@ -11,7 +11,7 @@ from django.http import HttpResponse
 from django.shortcuts import redirect
 from django.views.decorators.http import require_POST, require_safe
 
-from billing import backupreport, backupstatistics, reportorders, reportsetup, usage
+from billing import backupstatistics, reportorders, reportsetup, usage
 from billing.backupstatistics import Numbers
 from billing.models import ReportRun, ReportSetup, ReportWindow
 from integrations import effective
@@ -55,7 +55,7 @@ def client_report(request: PageRequest, pk: uuid.UUID) -> HttpResponse:
     context = {
         "client": client,
         "connection": connection,
-        "mode": backupreport.mode_for(client),
+        "mode": reportorders.mode_for(client),
         "numbers": numbers,
         "lines": lines_of(numbers, runs[0] if runs else None),
         "entries": ENTRIES,

@@ -156,9 +156,12 @@ def test_nothing_is_sent_until_somebody_ticks_update_backup_statistics_s4_30(
     before = entries(live_world)
     send(live_world, word())
     drain()
-    assert entries(live_world) == before
-    delivery = Delivery.objects.get()
-    assert (delivery.status, delivery.reason) == (Status.SKIPPED, "statistics_off")
+    assert (entries(live_world), Delivery.objects.count(), reportorders.ask_due()) == (before, 0, 0)
+    switch_on(live_world)
+    assert reportorders.ask_due() == 1
+    drain()
+    assert ReportRun.objects.get().state == "done"
+    assert reportorders.ask_due() == 0
 
 
 def test_observe_keeps_the_plan_and_writes_nothing(world: make.World, drain: Any) -> None:

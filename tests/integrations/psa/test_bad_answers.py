@@ -22,8 +22,8 @@ from integrations.psa.connectwise.rest import headers_for
 from integrations.psa.errors import PsaError, Throttled, Unreachable
 from integrations.psa.plan import Plan, PlanItem, Request
 from integrations.psa.port import Psa, SignIn
-from integrations.psa.transport import SharedConnection, Transport
 from integrations.psa.reportsetup import WantedSetup
+from integrations.psa.transport import SharedConnection, Transport
 from integrations.psa.wanted import (
     WantedDevice,
     WantedLine,
