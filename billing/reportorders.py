@@ -21,7 +21,7 @@ from integrations import effective, eventlog, outcomes, wake
 from integrations.models import Action, Delivery, Event, Status
 from integrations.models.eventlog import EventAction, Severity
 from portal import clock, database, inheritance
-from portal.models import Client, User
+from portal.models import Client, Organization, User
 
 PREFIX = "report:"
 MOST_DUE = 1000
@@ -142,6 +142,8 @@ def ask_due() -> int:
         created_at__gt=since,
     )
     due = Client.objects.filter(Exists(told.filter(~Exists(known))), ~Exists(tried), is_active=True)
+    on_somewhere = Organization.objects.filter(statistics_mode__isnull=False).values("partner")
+    due = due.filter(Q(statistics_mode__isnull=False) | Q(partner__in=on_somewhere))
     return len(ask(switched_on(list(due.select_related("partner")[:MOST_DUE])), cause="due"))
 
 

@@ -19,15 +19,19 @@ TYPES = {
     "Member": "members",
 }
 TYPE_OF = {table: name for name, table in TYPES.items()}
-_CLOCKS = frozenset(
-    ("isInSla", "slaStatus", "actualHours", "billedQuantity", "extPrice", "extCost", "margin")
+_FOLLOWS = frozenset(
+    """
+    closedFlag closedDate closedBy dateResponded dateResplan dateResolved respondedBy resplanBy resolvedBy isInSla
+    slaStatus actualHours billedQuantity extPrice extCost margin
+    """.split()
 )
+"""Fields that the server works out of others."""
 
 
 def changes_between(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[str]:
     """A sentence for each field that somebody sees and that differs, by names as the API has them."""
     for name in sorted({*before, *after}):
-        if name.startswith("_") or name in _CLOCKS or name.endswith(("Minutes", "UTC")):
+        if name.startswith("_") or name in _FOLLOWS or name.endswith(("Minutes", "UTC")):
             continue
         was, now = shown(before.get(name)), shown(after.get(name))
         if was != now:

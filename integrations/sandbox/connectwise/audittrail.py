@@ -41,16 +41,26 @@ def _entries(desk: Desk, call: Call) -> Listing:
     if record is None and not rows:
         raise not_found(KINDS[TYPES[name]].journal, row_id)
     table = Table("audit", KINDS["audit"])
-    for row in ([_creation(name, record)] if record else []) + rows:
-        table.put(row)
+    entries = [_creation(name, record)] if record else []
+    entries += [_entry(row, text) for row in rows for text in row["texts"]]
+    for number, entry in enumerate(entries, start=1):
+        table.put({"id": number, **entry})
     return Listing(table, AUDIT_TRAIL_ENTRY, desk.settings.switches, None)
 
 
 def _creation(name: str, record: Record) -> Record:
     info = record["_info"]
     made = {"enteredDate": info.get("dateEntered", ""), "enteredBy": info.get("enteredBy", "")}
-    told = {"text": f"{name} {record['id']} was created", "auditType": "Record", "auditSubType": "Added"}
-    return {"id": 0, "_record": record["id"], **told, **made, "auditSource": "API"}
+    return {"text": f"{name} {record['id']} was created", **made, **_sort("Added", "API")}
+
+
+def _entry(row: Record, text: str) -> Record:
+    made = {"enteredDate": row["at"], "enteredBy": row["by"]}
+    return {"text": text, **made, **_sort("Updated", "PSA" if row["in_psa"] else "API")}
+
+
+def _sort(what: str, source: str) -> Record:
+    return {"auditType": "Record", "auditSubType": what, "auditSource": source}
 
 
 def _bare(row: Record) -> Record:

@@ -81,10 +81,9 @@ class Desk:
         return self.store.put(table, {**record, "_info": updated})
 
     def _audit(self, table: str, record: Record) -> None:
-        """A line for each field that is about to change."""
-        source = "PSA" if self.is_technician else "API"
-        told = {"auditType": "Record", "auditSubType": "Updated", "auditSource": source}
-        made = {"enteredDate": self.now(), "enteredBy": self.actor}
-        for text in changes_between(self.store.get(table, record["id"]) or {}, record):
+        """One row for a change, with a sentence for each field."""
+        texts = list(changes_between(self.store.get(table, record["id"]) or {}, record))
+        if texts:
             row = {"id": self.store.new_id("audit"), "_type": TYPE_OF[table], "_record": record["id"]}
-            self.store.put("audit", {**row, "text": text, **told, **made})
+            row |= {"texts": texts, "at": self.now(), "by": self.actor, "in_psa": self.is_technician}
+            self.store.put("audit", row)

@@ -24,7 +24,8 @@ def on_the_clock(desk: Desk, record: Record, before: Record | None) -> Record:
     sla = _sla_of(desk, record)
     if sla is None:
         return record
-    start = (before or {}).get("escalationStartDateUTC") or desk.now()
+    known = before or {}
+    start = known.get("escalationStartDateUTC") or known.get("_info", {}).get("dateEntered") or desk.now()
     record = {**record, "sla": desk.store.reference("slas", sla["id"]), "escalationStartDateUTC": start}
     begun = datetime.fromisoformat(start)
     reached = _reached(desk, record)
