@@ -69,7 +69,7 @@ def finish_billing_product(desk: Desk, record: Record, before: Record | None) ->
         raise Refused("expirationDate must not be before effectiveDate.")
     table = "ConfigurationItemBillingProductAssociations"
     for other in desk.store.where(table, "configurationItemID", record["configurationItemID"]):
-        is_same = other["id"] != record["id"] and other["billingProductID"] == record["billingProductID"]
+        is_same = other["id"] != record.get("id") and other["billingProductID"] == record["billingProductID"]
         if is_same and other.get("expirationDate", "9999") >= record["effectiveDate"]:
             raise Refused("The configuration item is associated with this billing product already.")
     return record

@@ -20,10 +20,24 @@ TYPES = {
 }
 TYPE_OF = {table: name for name, table in TYPES.items()}
 _FOLLOWS = frozenset(
-    """
-    closedFlag closedDate closedBy dateResponded dateResplan dateResolved respondedBy resplanBy resolvedBy isInSla
-    slaStatus actualHours billedQuantity extPrice extCost margin
-    """.split()
+    [
+        "closedFlag",
+        "closedDate",
+        "closedBy",
+        "dateResponded",
+        "dateResplan",
+        "dateResolved",
+        "respondedBy",
+        "resplanBy",
+        "resolvedBy",
+        "isInSla",
+        "slaStatus",
+        "actualHours",
+        "billedQuantity",
+        "extPrice",
+        "extCost",
+        "margin",
+    ]
 )
 """Fields that the server works out of others."""
 
