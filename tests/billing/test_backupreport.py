@@ -7,6 +7,8 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
@@ -347,6 +349,17 @@ def test_the_button_verifies_the_set_up(world: make.World, client: Any) -> None:
     client.force_login(make.user(world.partner))
     client.post(reverse("verify_report_setup", args=[world.credentials.pk]), {"client": world.client.pk})
     assert ReportSetup.objects.get().verified_at is not None
+
+
+def test_a_batch_takes_as_many_queries_as_one_item(world: make.World) -> None:
+    def queries(count: int, day: str) -> int:
+        with CaptureQueriesContext(connection) as seen:
+            send(world, *(word(account=f"PC-{number}", measured_on=day) for number in range(count)))
+        return len(seen)
+
+    send(world, word())  # an update waits from now on
+    days = [(clock.now() - timedelta(days=ago)).date().isoformat() for ago in (1, 2)]
+    assert queries(40, days[0]) <= queries(1, days[1]) + 1
 
 
 # --- The sums ---------------------------------------------------------------------------------------------------------

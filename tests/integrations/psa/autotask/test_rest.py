@@ -129,6 +129,9 @@ class Pages:
         self.rows = rows
         self.asked = 0
 
+    def named(self) -> Any:
+        return self.next_url
+
     def __call__(self, talk: Any) -> None:
         while data := talk.request():
             if b"zoneInformation" in data:
@@ -138,7 +141,7 @@ class Pages:
             self.asked += 1
             first = (self.asked - 1) * self.rows + 1
             items = [{"id": first + n, "companyName": "x"} for n in range(self.rows if self.asked < 3 else 1)]
-            details = {"nextPageUrl": self.next_url}
+            details = {"nextPageUrl": self.named()}
             talk.send(http(json.dumps({"items": items, "pageDetails": details}).encode()))
 
 
@@ -150,6 +153,38 @@ def test_without_a_page_of_its_own_ids_lead_on(connected: Connect, sign_in: Sign
     with RawServer(pages) as server:
         found = connected(keys=replace(sign_in, site=server.url)).companies()
     assert (len(found), pages.asked) == (1001, 3)
+
+
+def test_who_named_a_next_page_and_names_none_is_asked_for_no_more(
+    connected: Connect, sign_in: SignIn
+) -> None:
+    """A thousand rows are two full pages; the second says that it is the last."""
+
+    class Two(Pages):
+        """Names the second page while it answers the first."""
+
+        def __call__(self, talk: Any) -> None:
+            self.site = f"http://127.0.0.1:{talk.server.port}"
+            super().__call__(talk)
+
+        def named(self) -> Any:
+            return (
+                f"{self.site}/ATServicesRest/V1.0/Companies/query/next?paging=2" if self.asked == 1 else None
+            )
+
+    pages = Two(None)
+    with RawServer(pages) as server:
+        found = connected(keys=replace(sign_in, site=server.url)).companies()
+    assert (len(found), pages.asked) == (1000, 2)
+
+
+def test_a_list_is_taken_page_by_page(connected: Connect, sign_in: SignIn) -> None:
+    pages = Pages(None)
+    with RawServer(pages) as server:
+        taken = iter(connected(keys=replace(sign_in, site=server.url)).each_choice("company"))
+        first = [next(taken) for _ in range(500)]
+        assert (len(first), pages.asked) == (500, 1)
+        assert (len(list(taken)), pages.asked) == (501, 3)
 
 
 def test_a_page_that_leads_to_itself_ends_the_list(connected: Connect, sign_in: SignIn) -> None:
