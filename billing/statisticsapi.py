@@ -157,7 +157,7 @@ def read_word(item: Any, clients: dict[str, Client]) -> Told | list[FieldError]:
     account = texts.text_of(item, "account", 100, errors)
     if not account and not any(error.field == "account" for error in errors):
         errors.append(FieldError("account", "required", "“account” is missing: name the device."))
-    values = {
+    values: dict[str, Any] = {
         "measured_on": day_of(item, errors),
         "successful_jobs": jobs_of(item, "successful", errors),
         "failed_jobs": jobs_of(item, "failed", errors),

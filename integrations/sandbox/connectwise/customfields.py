@@ -65,9 +65,10 @@ def with_custom_fields(desk: Desk, table: str, record: Record) -> Record:
     resource = KINDS[table].journal
     values, errors = {}, []
     for entry in record.get("customFields", ()):
-        field = fields.get(entry.get("id")) if isinstance(entry, dict) else None
+        named = entry.get("id") if isinstance(entry, dict) else None
+        field = fields.get(named) if isinstance(named, int) else None
         if field is None:
-            message = f"Custom field {entry.get('id') if isinstance(entry, dict) else entry} not found"
+            message = f"Custom field {named} not found"
             errors.append(not_found_in(resource, "customFields/id", message))
         elif _is_wrong(field, entry.get("value")):
             message = f"The custom field {field['caption']} must be a number."
