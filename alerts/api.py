@@ -13,11 +13,14 @@ from drf_spectacular.utils import OpenApiParameter, PolymorphicProxySerializer, 
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
+from rest_framework.utils.urls import replace_query_param
 from rest_framework.views import APIView
 
 from alerts import incoming, intake
 from alerts.incoming import Incoming
-from integrations.api import DeliveryOut
+from integrations import eventsearch
+from integrations.api import DeliveryOut, conditions_of, uuid_of
+from integrations.eventsearch import EventFilter
 from integrations.models import Event
 from integrations.models.eventlog import EventAction, Severity
 from portal import chaos, rest
@@ -142,16 +145,34 @@ class Events(APIView):
             OpenApiParameter("client", OpenApiTypes.STR, description="Client id, managed ID or our id."),
             OpenApiParameter("severity", OpenApiTypes.STR, enum=Severity.values),
             OpenApiParameter("status", OpenApiTypes.STR, enum=Event.State.values),
+            OpenApiParameter(
+                "where",
+                OpenApiTypes.STR,
+                many=True,
+                description="A condition of Advanced Search, like `error_list LIKE ?*`; all must be met.",
+            ),
         ],
         responses=EventOut(many=True),
     )
     def get(self, request: Request) -> Response:
-        """Newest first, in cursor pages."""
+        """Newest first, in cursor pages. With `where` a page may be short, or empty, and still have a `next`: it says
+        how far a search has looked."""
         rows = Event.objects.visible_to(actor_of(request)).order_by("-id")
         rows = filtered(rows, request)
+        if where := request.query_params.getlist("where"):
+            return searched(request, rows, EventFilter(conditions=conditions_of(where)))
         pages = rest.NewestFirst()
         page: Any = pages.paginate_queryset(rows, request, view=self)
         return pages.get_paginated_response(EventOut(page, many=True).data)
+
+
+def searched(request: Request, rows: Any, wanted: EventFilter) -> Response:
+    """A page of what a search finds; `next` goes on where this one stopped looking."""
+    before = uuid_of(text, "before") if (text := request.query_params.get("before", "")) else None
+    by = "pk" if actor_of(request).partner is None else "received_at"
+    page = eventsearch.look(rows, wanted, by=by, before=before)
+    url = replace_query_param(request.build_absolute_uri(), "before", page.before) if page.before else None
+    return Response({"results": EventOut(page.rows, many=True).data, "next": url})
 
 
 class OneEvent(APIView):

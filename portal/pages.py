@@ -244,7 +244,7 @@ MENU = (
         "notification_delete",
         group="My Partnership",
     ),
-    item("Event Log", "event_log", "event", "parked_events", group="Operations"),
+    item("Event Log", "event_log", "event", "parked_events", "bulk_reprocess", group="Operations"),
     item("Status", "status", group="Operations"),
 )
 
