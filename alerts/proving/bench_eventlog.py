@@ -1,8 +1,8 @@
 """How long the Event Log takes when there is much in it (figure P14).
 
 The pages are asked for inside this process, as a manager who has signed in, so that only the server's time is measured.
-The log is filled by the database itself: a third of the events have a delivery, one in five hundred an error; one summary
-in a hundred thousand is the needle.
+The log is filled by the database itself: a third of the events have a delivery, one in five hundred an error; one in a
+hundred thousand is the needle.
 """
 
 from __future__ import annotations
