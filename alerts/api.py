@@ -16,7 +16,7 @@ from rest_framework.response import Response
 from rest_framework.utils.urls import replace_query_param
 from rest_framework.views import APIView
 
-from alerts import incoming, intake
+from alerts import dialects, incoming, intake
 from alerts.incoming import Incoming
 from integrations import eventsearch
 from integrations.api import DeliveryOut, conditions_of, uuid_of
@@ -119,6 +119,11 @@ class Events(APIView):
     """Send events; list the event log."""
 
     scopes: ClassVar[dict[str, str]] = {"POST": "events:write", "GET": "events:read"}
+    parser_classes: ClassVar[Sequence[Any]] = (
+        rest.StrictJSONParser,
+        rest.CloudEventParser,
+        rest.CloudEventBatchParser,
+    )
 
     @extend_schema(
         operation_id="events_send",
@@ -128,9 +133,10 @@ class Events(APIView):
         responses={202: ResultsOut},
     )
     def post(self, request: Request) -> Response:
-        """One event object, or `{"events": [...]}` with up to 1,000. Answered after commit, one result an item."""
-        items = items_of(request.data)
-        read = [incoming.read(item) for item in items]
+        """One event object, or `{"events": [...]}` with up to 1,000. Answered after commit, one result an item.
+
+        As `application/cloudevents+json` or `application/cloudevents-batch+json` they are CloudEvents 1.0."""
+        read = read_all(request)
         good = [item for item in read if isinstance(item, Incoming)]
         accepted = iter(intake.accept(good, actor=actor_of(request)) if good else ())
         chaos.point("accepted")
@@ -186,6 +192,22 @@ class OneEvent(APIView):
         if event is None:
             raise Http404
         return Response(EventDetailOut(event).data)
+
+
+def read_all(request: Request) -> list[Incoming | list[FieldError]]:
+    """Every event of the body, in whichever of the three media types it came."""
+    media_type = (request.content_type or "").partition(";")[0].strip().lower()
+    if media_type == dialects.CLOUD_EVENT:
+        return [read_cloud_event(request.data)]
+    if media_type == dialects.CLOUD_EVENTS:
+        return [read_cloud_event(message) for message in items_of({"events": request.data})]
+    return [incoming.read(item) for item in items_of(request.data)]
+
+
+def read_cloud_event(message: Any) -> Incoming | list[FieldError]:
+    if problem := dialects.check_cloud_event(message):
+        return [FieldError("specversion", "unknown_value", problem)]
+    return incoming.read(dialects.of_cloud_event(message))
 
 
 def items_of(body: Any) -> list[Any]:

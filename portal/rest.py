@@ -83,6 +83,14 @@ class StrictJSONParser(JSONParser):
             raise Problem(400, "invalid_json", f"The body is not JSON: {error}.") from error
 
 
+class CloudEventParser(StrictJSONParser):
+    media_type = "application/cloudevents+json"
+
+
+class CloudEventBatchParser(StrictJSONParser):
+    media_type = "application/cloudevents-batch+json"
+
+
 def refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is not JSON")
 
@@ -136,6 +144,8 @@ def problem(error: Exception, context: dict[str, Any]) -> Response:
     response = Response(body, status=status_code, content_type="application/problem+json")
     if status_code == status.HTTP_401_UNAUTHORIZED:
         response["WWW-Authenticate"] = 'Bearer realm="PSA Portal"'
+    if isinstance(error, exceptions.Throttled) and error.wait is not None:
+        response["Retry-After"] = str(int(error.wait))
     if status_code == status.HTTP_503_SERVICE_UNAVAILABLE:
         response["Retry-After"] = "5"
     return response
@@ -146,6 +156,9 @@ def describe(error: Exception) -> tuple[int, str, str, dict[str, Any]]:
         return error.status_code, error.code, str(error.detail), error.more
     if isinstance(error, exceptions.ValidationError):
         return 400, "invalid_request", "Some fields are not right.", {"errors": flat(error.detail)}
+    if isinstance(error, exceptions.Throttled):
+        text = "This token has sent all requests that it may in this minute. Wait as Retry-After says."
+        return 429, "too_many_requests", text, {}
     if isinstance(error, exceptions.APIException):
         return error.status_code, CODES.get(error.status_code, "error"), str(error.detail), {}
     if isinstance(error, Http404):

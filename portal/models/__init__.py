@@ -4,12 +4,15 @@ from portal.models.keys import KeyCheck
 from portal.models.partners import Account, Client, Mode, Organization, Partner
 from portal.models.people import ApiToken, Membership, Role, User
 from portal.models.processes import Heartbeat
+from portal.models.requests import Allowance, IdempotentRequest
 
 __all__ = [
     "Account",
+    "Allowance",
     "ApiToken",
     "Client",
     "Heartbeat",
+    "IdempotentRequest",
     "KeyCheck",
     "Membership",
     "Mode",

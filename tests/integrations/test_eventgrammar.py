@@ -281,20 +281,24 @@ def test_the_rest_door_goes_on_where_a_page_stopped_looking(log, monkeypatch):
         answer = api.get(url).json()
         seen.append([row["summary"] for row in answer["results"]])
         url = answer["next"]
-    assert sum(seen, []) == [DRIVE]
+    assert [summary for page in seen for summary in page] == [DRIVE]
     assert len(seen) > 1
 
 
 @pytest.mark.parametrize("line", ["nonsense", "received < soon", "severity LIKE e*", ""])
 def test_a_line_that_cannot_be_read_is_a_problem_with_a_sentence(log, line):
-    answer = make.api(make.token(log.world.partner)).get("/api/v1/events", {"where": ["state = parked", line]})
+    answer = make.api(make.token(log.world.partner)).get(
+        "/api/v1/events", {"where": ["state = parked", line]}
+    )
     assert answer.status_code == 400
     assert (answer.json()["code"], answer.json()["place"]) == ("unknown_value", 1)
 
 
 def test_reprocess_over_rest_counts_first_and_goes_through_the_log(log):
     api = make.api(make.token(log.world.partner))
-    dry = api.post("/api/v1/deliveries/reprocess", {"status": "failed", "dry_run": True}, format="json").json()
+    dry = api.post(
+        "/api/v1/deliveries/reprocess", {"status": "failed", "dry_run": True}, format="json"
+    ).json()
     assert dry == {"reprocessing": 0, "verdicts": {"again": 1}}
     assert Delivery.objects.filter(status="failed").count() == 1
     bulk = api.post("/api/v1/deliveries/reprocess", {"where": ["error_list LIKE ?*"]}, format="json").json()
@@ -302,5 +306,7 @@ def test_reprocess_over_rest_counts_first_and_goes_through_the_log(log):
     assert (told["state"], told["is_dry_run"]) == ("running", False)
     other = make.api(make.token(make.partner("Other MSP")))
     assert other.get(bulk["bulk"]).status_code == 404
-    vendor = make.api(make.token(None)).post("/api/v1/deliveries/reprocess", {"where": ["state = parked"]}, format="json")
+    vendor = make.api(make.token(None)).post(
+        "/api/v1/deliveries/reprocess", {"where": ["state = parked"]}, format="json"
+    )
     assert vendor.json()["code"] == "partner_needed"
