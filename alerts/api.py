@@ -119,7 +119,7 @@ class Events(APIView):
     """Send events; list the event log."""
 
     scopes: ClassVar[dict[str, str]] = {"POST": "events:write", "GET": "events:read"}
-    parser_classes: ClassVar[Sequence[Any]] = (
+    parser_classes = (
         rest.StrictJSONParser,
         rest.CloudEventParser,
         rest.CloudEventBatchParser,

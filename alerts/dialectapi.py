@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from drf_spectacular.types import OpenApiTypes
@@ -40,14 +39,14 @@ class PagerOut(serializers.Serializer[Any]):
     status = serializers.CharField()
     message = serializers.CharField()
     dedup_key = serializers.CharField(required=False)
-    errors = serializers.ListField(child=serializers.CharField(), required=False)
+    errors = serializers.ListField(child=serializers.CharField(), required=False)  # type: ignore[assignment]
 
 
 class PagerDuty(APIView):
     """PagerDuty Events API v2."""
 
-    authentication_classes: ClassVar[Sequence[Any]] = ()
-    permission_classes: ClassVar[Sequence[Any]] = ()
+    authentication_classes = ()
+    permission_classes = ()
 
     @extend_schema(
         operation_id="compat_pagerduty", request=PagerIn, responses={202: PagerOut, 400: PagerOut}, auth=[]
@@ -59,7 +58,9 @@ class PagerDuty(APIView):
         if not isinstance(message, dict):
             return invalid("Event object is invalid", "The body must be an object.")
         actor, client = routed(message.get("routing_key"))
-        key = message.get("dedup_key") or clock.new_id().hex
+        key = message.get("dedup_key")
+        if key is None or key == "":
+            key = clock.new_id().hex
         if not isinstance(key, str):
             return invalid("Event object is invalid", "“dedup_key” must be text.")
         try:

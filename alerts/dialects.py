@@ -89,7 +89,7 @@ def of_pagerduty(message: Mapping[str, Any], *, client: str, key: str) -> dict[s
     Raises Malformed when `event_action` or `payload` is not what the format asks for.
     """
     action = message.get("event_action")
-    if action not in PAGER_ACTIONS:
+    if not isinstance(action, str) or action not in PAGER_ACTIONS:
         raise Malformed("“event_action” must be trigger, acknowledge or resolve.")
     payload = message.get("payload")
     if payload is None and action != "trigger":

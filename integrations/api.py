@@ -90,12 +90,14 @@ class ReprocessIn(serializers.Serializer[Any]):
 class ReprocessOut(serializers.Serializer[Any]):
     reprocessing = serializers.IntegerField(help_text="How many will be tried again; 0 for a dry run.")
     verdicts = serializers.DictField(
-        child=serializers.IntegerField(), required=False, help_text="Of a dry run: deliveries by what becomes of them."
+        child=serializers.IntegerField(),
+        required=False,
+        help_text="Of a dry run: deliveries by what becomes of them.",
     )
     bulk = serializers.CharField(required=False, help_text="Of a search: where to read how far it is.")
 
 
-class BulkOut(serializers.ModelSerializer[BulkReprocess]):
+class BulkReprocessOut(serializers.ModelSerializer[BulkReprocess]):
     """Reprocessing of all that a search finds."""
 
     class Meta:
@@ -194,7 +196,10 @@ class ReprocessMany(APIView):
         actor = actor_of(request)
         if actor.partner is None:
             raise Problem(
-                400, "partner_needed", "“where” works for one partner: use a token of that partner.", field="where"
+                400,
+                "partner_needed",
+                "“where” works for one partner: use a token of that partner.",
+                field="where",
             )
         wanted = EventFilter(conditions=conditions_of(where))
         row = bulkreprocess.begin(actor.partner, wanted, is_dry_run=is_dry_run, by=str(actor))
@@ -206,12 +211,12 @@ class OneBulk(APIView):
 
     scopes: ClassVar[dict[str, str]] = {"GET": "events:read"}
 
-    @extend_schema(operation_id="deliveries_bulk_read", responses=BulkOut)
+    @extend_schema(operation_id="deliveries_bulk_read", responses=BulkReprocessOut)
     def get(self, request: Request, pk: uuid.UUID) -> Response:
         row = BulkReprocess.objects.visible_to(actor_of(request)).filter(pk=pk).first()
         if row is None:
             raise Http404
-        return Response(BulkOut(row).data)
+        return Response(BulkReprocessOut(row).data)
 
 
 def foreseen(rows: QuerySet[Delivery]) -> dict[str, int]:

@@ -182,7 +182,7 @@ def client_name(field: Field, operator: str, term: str) -> Q:
 
 def word(field: Field, operator: str, term: str) -> Q:
     asked = listed(term) if operator == IN else [term]
-    values = {}
+    values: dict[str, None] = {}
     for one in asked:
         value = next((known for known in field.words if known.casefold() == one.casefold()), None)
         if value is None:

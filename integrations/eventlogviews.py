@@ -8,7 +8,7 @@ from typing import Any
 
 from django.contrib import messages
 from django.db.models import Q, QuerySet
-from django.http import Http404, HttpResponse, QueryDict, StreamingHttpResponse
+from django.http import Http404, HttpResponse, HttpResponseBase, QueryDict, StreamingHttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
@@ -81,7 +81,7 @@ def looked_for(
 
 @require_safe
 @pages.page
-def export(request: PageRequest) -> HttpResponse | StreamingHttpResponse:
+def export(request: PageRequest) -> HttpResponseBase:
     """What the search finds, as a file for spreadsheets."""
     wanted = EventSearchForm(request.GET).wanted()
     try:

@@ -23,6 +23,8 @@ from portal.models import (
     Account,
     Allowance,
     ApiToken,
+    AuditChain,
+    AuditEntry,
     Client,
     Heartbeat,
     IdempotentRequest,
@@ -270,3 +272,19 @@ class AllowanceAdmin(ReadOnlyAdmin):
 
     list_display = ("token", "minute", "taken", "most")
     list_select_related = ("token",)
+
+
+@admin.register(AuditEntry)
+class AuditEntryAdmin(ReadOnlyAdmin):
+    """Who changed what. Nobody edits it, not even here: the database refuses."""
+
+    list_display = ("at", "actor", "on_behalf_of", "action", "target")
+    search_fields = ("actor", "on_behalf_of", "action", "target")
+    ordering = ("-id",)
+
+
+@admin.register(AuditChain)
+class AuditChainAdmin(ReadOnlyAdmin):
+    """Where each partner's chain of the audit log ends; `manage.py verifyaudit` follows it."""
+
+    list_display = ("partner_id", "number", "moved_at")

@@ -50,15 +50,22 @@ class Middleware:
         try:
             response = self.get_response(request)
         except BaseException:
-            row.delete()
+            drop(row)
             raise
         if response.status_code >= 500 or response.status_code in NOT_KEPT or response.streaming:
-            row.delete()
+            drop(row)
         else:
-            row.status, row.content_type = response.status_code, response.get("Content-Type", "")[:100]
-            row.answer = response.content.decode()
-            row.save(update_fields=["status", "content_type", "answer"])
+            IdempotentRequest.objects.filter(pk=row.pk).update(
+                status=response.status_code,
+                content_type=response.get("Content-Type", "")[:100],
+                answer=response.content.decode(),
+            )
         return response
+
+
+def drop(row: IdempotentRequest) -> None:
+    """The key may be tried again."""
+    IdempotentRequest.objects.filter(pk=row.pk).delete()
 
 
 def token_of(request: HttpRequest) -> ApiToken | None:

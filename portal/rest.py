@@ -47,6 +47,7 @@ class TokenAuthentication(BaseAuthentication):
         if token is None:
             raise Problem(401, "invalid_token", "This token is unknown, revoked or expired. Make a new one.")
         tokens.note_use(token)
+        request._request.api_token = token  # type: ignore[attr-defined]
         return token, token
 
     def authenticate_header(self, request: Request) -> str:
@@ -144,8 +145,8 @@ def problem(error: Exception, context: dict[str, Any]) -> Response:
     response = Response(body, status=status_code, content_type="application/problem+json")
     if status_code == status.HTTP_401_UNAUTHORIZED:
         response["WWW-Authenticate"] = 'Bearer realm="PSA Portal"'
-    if isinstance(error, exceptions.Throttled) and error.wait is not None:
-        response["Retry-After"] = str(int(error.wait))
+    if wait := getattr(error, "wait", None):
+        response["Retry-After"] = str(int(wait))
     if status_code == status.HTTP_503_SERVICE_UNAVAILABLE:
         response["Retry-After"] = "5"
     return response

@@ -120,6 +120,8 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "allauth.account.middleware.AccountMiddleware",
+    "portal.impersonation.Middleware",
+    "portal.audit.Middleware",
     "portal.idempotency.Middleware",
 ]
 

@@ -25,7 +25,7 @@ def matches(pattern: str, text: str) -> bool:
     return re.fullmatch(expression, text, re.IGNORECASE | re.DOTALL) is not None
 
 
-class Wildcards(Lookup):  # type: ignore[type-arg]
+class Wildcards(Lookup[Any]):
     """`column LIKE pattern`, the pattern in people's wildcards."""
 
     lookup_name = "wildcards"
@@ -34,12 +34,12 @@ class Wildcards(Lookup):  # type: ignore[type-arg]
     def get_prep_lookup(self) -> str:
         return like(str(self.rhs))
 
-    def as_sql(self, compiler: Any, connection: Any) -> tuple[str, list[Any]]:
+    def as_sql(self, compiler: Any, connection: Any) -> Any:
         column, parameters = self.process_lhs(compiler, connection)
         pattern, more = self.process_rhs(compiler, connection)
         return f"{column} {self.operator} {pattern} ESCAPE '\\'", [*parameters, *more]
 
-    def as_postgresql(self, compiler: Any, connection: Any) -> tuple[str, list[Any]]:
+    def as_postgresql(self, compiler: Any, connection: Any) -> Any:
         column, parameters = self.process_lhs(compiler, connection)
         pattern, more = self.process_rhs(compiler, connection)
         return f"{column} ILIKE {pattern} ESCAPE '\\'", [*parameters, *more]

@@ -82,7 +82,7 @@ def whole(answer: HttpResponseBase) -> None:
     if answer.status_code != 200:
         raise RuntimeError(f"The page answered {answer.status_code}")
     if answer.streaming:
-        for _ in answer:  # type: ignore[attr-defined]
+        for _ in answer:
             pass
 
 
@@ -130,7 +130,7 @@ def copy(row: models.Model, first: int, last: int, other: Mapping[str, str], *, 
     columns (SQL expressions of n)."""
     table = row._meta.db_table
     columns = [field.column for field in row._meta.concrete_fields]
-    values = ", ".join(other.get(column, f't."{column}"') for column in columns)
+    values = ", ".join(other.get(str(column), f't."{column}"') for column in columns)
     names = ", ".join(f'"{column}"' for column in columns)
     if connection.vendor == "postgresql":
         before, numbers = "", f"generate_series({first}, {last}) AS numbers(n)"

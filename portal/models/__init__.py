@@ -1,5 +1,6 @@
 """The portal's tables: people, partners and what belongs to them."""
 
+from portal.models.audit import AuditChain, AuditEntry
 from portal.models.keys import KeyCheck
 from portal.models.partners import Account, Client, Mode, Organization, Partner
 from portal.models.people import ApiToken, Membership, Role, User
@@ -10,6 +11,8 @@ __all__ = [
     "Account",
     "Allowance",
     "ApiToken",
+    "AuditChain",
+    "AuditEntry",
     "Client",
     "Heartbeat",
     "IdempotentRequest",

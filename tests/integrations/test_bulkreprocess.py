@@ -128,7 +128,7 @@ def test_a_lost_job_is_handed_over_again(scene, monkeypatch):
     assert asked == []
     BulkReprocess.objects.update(moved_at=clock.now() - 2 * bulkreprocess.LOST_AFTER)
     bulkreprocess.look_after()
-    assert asked == [(bulkreprocess.JOB, str(row.pk))]
+    assert (bulkreprocess.JOB, str(row.pk)) in asked
 
 
 @pytest.mark.django_db(transaction=True)
@@ -151,5 +151,5 @@ def test_a_viewer_may_not(scene: Scene):
     assert (
         viewer.post(reverse("reprocess_selected"), {"matching": "1", "only_errors": "on"}).status_code == 403
     )
-    assert not BulkReprocess.objects.exists()
+    assert not BulkReprocess.objects.exclude(pk=scene.bulk.pk).exists()
     assert Event.objects.exists()

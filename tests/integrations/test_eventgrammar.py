@@ -87,7 +87,7 @@ FILE, MAIL, DRIVE = "Backup of SRV-FILE01 failed", "100% of mailboxes_scanned", 
         (("notification_action", "IN", "ticket,synchronize"), {FILE, MAIL}),
         (("notification_outcome", "LIKE", "closed?"), {MAIL}),
     ],
-    ids=str,
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
 )  # fmt: skip
 def test_S4_56_a_line_finds_just_the_events_that_meet_it(log, line, summaries):
     assert found(line) == summaries
