@@ -7,7 +7,7 @@ letters, on SQLite for those of ASCII, which is what its LIKE compares.
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.db.models import CharField, Lookup, TextField
 
@@ -25,7 +25,13 @@ def matches(pattern: str, text: str) -> bool:
     return re.fullmatch(expression, text, re.IGNORECASE | re.DOTALL) is not None
 
 
-class Wildcards(Lookup[Any]):
+if TYPE_CHECKING:
+    Base = Lookup[Any]
+else:
+    Base = Lookup
+
+
+class Wildcards(Base):
     """`column LIKE pattern`, the pattern in people's wildcards."""
 
     lookup_name = "wildcards"

@@ -62,7 +62,7 @@ def signed_in(partner: Partner) -> Browser:
     person = User.objects.create_user(f"{partner.slug}@example.com")
     Membership.objects.create(user=person, partner=partner, role=Role.SENIOR_MANAGER)
     browser = Browser(headers={"x-forwarded-proto": "https"}, HTTP_HOST="127.0.0.1")
-    browser.force_login(person, backend="django.contrib.auth.backends.ModelBackend")
+    browser.force_login(person)
     return browser
 
 
@@ -80,7 +80,7 @@ def timed(browser: Browser, address: str, times: int) -> tuple[list[float], int]
 
 def whole(answer: HttpResponseBase) -> None:
     if answer.status_code != 200:
-        raise RuntimeError(f"The page answered {answer.status_code}")
+        raise RuntimeError(f"The page answered {answer.status_code} {answer.get('Location', '')}")
     if answer.streaming:
         for _ in answer:
             pass
