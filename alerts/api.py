@@ -13,11 +13,14 @@ from drf_spectacular.utils import OpenApiParameter, PolymorphicProxySerializer, 
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
+from rest_framework.utils.urls import replace_query_param
 from rest_framework.views import APIView
 
-from alerts import incoming, intake
+from alerts import dialects, incoming, intake
 from alerts.incoming import Incoming
-from integrations.api import DeliveryOut
+from integrations import eventsearch
+from integrations.api import DeliveryOut, conditions_of, uuid_of
+from integrations.eventsearch import EventFilter
 from integrations.models import Event
 from integrations.models.eventlog import EventAction, Severity
 from portal import chaos, rest
@@ -116,6 +119,11 @@ class Events(APIView):
     """Send events; list the event log."""
 
     scopes: ClassVar[dict[str, str]] = {"POST": "events:write", "GET": "events:read"}
+    parser_classes = (
+        rest.StrictJSONParser,
+        rest.CloudEventParser,
+        rest.CloudEventBatchParser,
+    )
 
     @extend_schema(
         operation_id="events_send",
@@ -125,9 +133,10 @@ class Events(APIView):
         responses={202: ResultsOut},
     )
     def post(self, request: Request) -> Response:
-        """One event object, or `{"events": [...]}` with up to 1,000. Answered after commit, one result an item."""
-        items = items_of(request.data)
-        read = [incoming.read(item) for item in items]
+        """One event object, or `{"events": [...]}` with up to 1,000. Answered after commit, one result an item.
+
+        As `application/cloudevents+json` or `application/cloudevents-batch+json` they are CloudEvents 1.0."""
+        read = read_all(request)
         good = [item for item in read if isinstance(item, Incoming)]
         accepted = iter(intake.accept(good, actor=actor_of(request)) if good else ())
         chaos.point("accepted")
@@ -142,16 +151,34 @@ class Events(APIView):
             OpenApiParameter("client", OpenApiTypes.STR, description="Client id, managed ID or our id."),
             OpenApiParameter("severity", OpenApiTypes.STR, enum=Severity.values),
             OpenApiParameter("status", OpenApiTypes.STR, enum=Event.State.values),
+            OpenApiParameter(
+                "where",
+                OpenApiTypes.STR,
+                many=True,
+                description="A condition of Advanced Search, like `error_list LIKE ?*`; all must be met.",
+            ),
         ],
         responses=EventOut(many=True),
     )
     def get(self, request: Request) -> Response:
-        """Newest first, in cursor pages."""
+        """Newest first, in cursor pages. With `where` a page may be short, or empty, and still have a `next`: it says
+        how far a search has looked."""
         rows = Event.objects.visible_to(actor_of(request)).order_by("-id")
         rows = filtered(rows, request)
+        if where := request.query_params.getlist("where"):
+            return searched(request, rows, EventFilter(conditions=conditions_of(where)))
         pages = rest.NewestFirst()
         page: Any = pages.paginate_queryset(rows, request, view=self)
         return pages.get_paginated_response(EventOut(page, many=True).data)
+
+
+def searched(request: Request, rows: Any, wanted: EventFilter) -> Response:
+    """A page of what a search finds; `next` goes on where this one stopped looking."""
+    before = uuid_of(text, "before") if (text := request.query_params.get("before", "")) else None
+    by = "pk" if actor_of(request).partner is None else "received_at"
+    page = eventsearch.look(rows, wanted, by=by, before=before)
+    url = replace_query_param(request.build_absolute_uri(), "before", page.before) if page.before else None
+    return Response({"results": EventOut(page.rows, many=True).data, "next": url})
 
 
 class OneEvent(APIView):
@@ -165,6 +192,22 @@ class OneEvent(APIView):
         if event is None:
             raise Http404
         return Response(EventDetailOut(event).data)
+
+
+def read_all(request: Request) -> list[Incoming | list[FieldError]]:
+    """Every event of the body, in whichever of the three media types it came."""
+    media_type = (request.content_type or "").partition(";")[0].strip().lower()
+    if media_type == dialects.CLOUD_EVENT:
+        return [read_cloud_event(request.data)]
+    if media_type == dialects.CLOUD_EVENTS:
+        return [read_cloud_event(message) for message in items_of({"events": request.data})]
+    return [incoming.read(item) for item in items_of(request.data)]
+
+
+def read_cloud_event(message: Any) -> Incoming | list[FieldError]:
+    if problem := dialects.check_cloud_event(message):
+        return [FieldError("specversion", "unknown_value", problem)]
+    return incoming.read(dialects.of_cloud_event(message))
 
 
 def items_of(body: Any) -> list[Any]:

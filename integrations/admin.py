@@ -12,6 +12,7 @@ from django.utils.html import format_html, format_html_join
 
 from integrations import doctor, eventlog, lanes, reloading
 from integrations.models import (
+    BulkReprocess,
     CallBudget,
     CatchAllCompany,
     Choice,
@@ -25,6 +26,7 @@ from integrations.models import (
     InboundMessage,
     Lane,
     Reload,
+    SavedSearch,
 )
 from integrations.models.connections import Kind
 from portal.tenantadmin import TenantInline, TenantLogAdmin
@@ -319,3 +321,21 @@ class DeliveryAdmin(Reprocessing, TenantLogAdmin):
     @admin.display(description="Outcome")
     def outcome_in_short(self, row: Delivery) -> str:
         return (row.error_text or row.outcome)[:120]
+
+
+@admin.register(SavedSearch)
+class SavedSearchAdmin(TenantLogAdmin):
+    """Who keeps which search of the event log."""
+
+    list_display = ("name", "owner", "is_shared", "created_at")
+    list_filter = ("is_shared",)
+    search_fields = ("name", "owner__email")
+
+
+@admin.register(BulkReprocess)
+class BulkReprocessAdmin(TenantLogAdmin):
+    """Reprocessing of all that a search found: who asked for it, and what came of it."""
+
+    list_display = ("__str__", "state", "events", "asked_by", "finished_at")
+    list_filter = ("state", "is_dry_run")
+    search_fields = ("asked_by",)

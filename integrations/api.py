@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import uuid
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from django.db.models import QuerySet
 from django.http import Http404
+from django.urls import reverse
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import serializers
@@ -15,8 +17,10 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from integrations import doctor, eventlog
-from integrations.models import Credentials, Delivery, Status
+from integrations import bulkreprocess, doctor, eventgrammar, eventlog
+from integrations.eventgrammar import Condition, NotUnderstood
+from integrations.eventsearch import EventFilter
+from integrations.models import BulkReprocess, Credentials, Delivery, Status
 from integrations.models.connections import Kind
 from integrations.psa.port import Check
 from portal import rest
@@ -60,20 +64,54 @@ class DeliveryOut(serializers.ModelSerializer[Delivery]):
 
 
 class ReprocessIn(serializers.Serializer[Any]):
-    """Which deliveries: by id, by event, or all of a client with a status."""
+    """Which deliveries: by id, by event, by status, or those of all events that a search finds (`where`)."""
 
     ids = serializers.ListField(child=serializers.UUIDField(), required=False, max_length=MOST_AT_ONCE)
     event = serializers.UUIDField(required=False)
     status = serializers.ChoiceField(choices=["failed", "held", "skipped", "done"], required=False)
+    where = serializers.ListField(
+        child=serializers.CharField(max_length=2000),
+        required=False,
+        min_length=1,
+        max_length=eventgrammar.MOST_CONDITIONS,
+        help_text="Conditions as in `GET /events`; the worker goes through the log. Not together with the others.",
+    )
+    dry_run = serializers.BooleanField(required=False, help_text="Only count what would become of them.")
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        if not attrs:
-            raise serializers.ValidationError("Say which deliveries: “ids”, “event” or “status”.")
+        chosen = attrs.keys() - {"dry_run"}
+        if not chosen:
+            raise serializers.ValidationError("Say which deliveries: “ids”, “event”, “status” or “where”.")
+        if "where" in chosen and len(chosen) > 1:
+            raise serializers.ValidationError("“where” stands alone: put the rest into its conditions.")
         return attrs
 
 
 class ReprocessOut(serializers.Serializer[Any]):
-    reprocessing = serializers.IntegerField(help_text="How many will be tried again.")
+    reprocessing = serializers.IntegerField(help_text="How many will be tried again; 0 for a dry run.")
+    verdicts = serializers.DictField(
+        child=serializers.IntegerField(),
+        required=False,
+        help_text="Of a dry run: deliveries by what becomes of them.",
+    )
+    bulk = serializers.CharField(required=False, help_text="Of a search: where to read how far it is.")
+
+
+class BulkReprocessOut(serializers.ModelSerializer[BulkReprocess]):
+    """Reprocessing of all that a search finds."""
+
+    class Meta:
+        model = BulkReprocess
+        fields: ClassVar[Sequence[str]] = (
+            "id",
+            "is_dry_run",
+            "state",
+            "events",
+            "verdicts",
+            "asked_by",
+            "asked_at",
+            "finished_at",
+        )
 
 
 class Deliveries(APIView):
@@ -142,13 +180,62 @@ class ReprocessMany(APIView):
         wanted.is_valid(raise_exception=True)
         rows = Delivery.objects.visible_to(actor_of(request))
         asked = wanted.validated_data
+        if "where" in asked:
+            return self._bulk(request, asked["where"], is_dry_run=asked.get("dry_run", False))
         if "ids" in asked:
             rows = rows.filter(pk__in=asked["ids"])
         if "event" in asked:
             rows = rows.filter(event=asked["event"])
         if "status" in asked:
             rows = rows.filter(status=asked["status"])
+        if asked.get("dry_run"):
+            return Response({"reprocessing": 0, "verdicts": foreseen(rows)}, status=202)
         return Response({"reprocessing": eventlog.reprocess_many(rows)}, status=202)
+
+    def _bulk(self, request: Request, where: Sequence[str], *, is_dry_run: bool) -> Response:
+        actor = actor_of(request)
+        if actor.partner is None:
+            raise Problem(
+                400,
+                "partner_needed",
+                "“where” works for one partner: use a token of that partner.",
+                field="where",
+            )
+        wanted = EventFilter(conditions=conditions_of(where))
+        row = bulkreprocess.begin(actor.partner, wanted, is_dry_run=is_dry_run, by=str(actor))
+        return Response({"reprocessing": 0, "bulk": reverse("api-bulk", args=[row.pk])}, status=202)
+
+
+class OneBulk(APIView):
+    """How far the reprocessing of all that a search finds is."""
+
+    scopes: ClassVar[dict[str, str]] = {"GET": "events:read"}
+
+    @extend_schema(operation_id="deliveries_bulk_read", responses=BulkReprocessOut)
+    def get(self, request: Request, pk: uuid.UUID) -> Response:
+        row = BulkReprocess.objects.visible_to(actor_of(request)).filter(pk=pk).first()
+        if row is None:
+            raise Http404
+        return Response(BulkReprocessOut(row).data)
+
+
+def foreseen(rows: QuerySet[Delivery]) -> dict[str, int]:
+    """What would become of at most a thousand deliveries, counted."""
+    if rows[MOST_AT_ONCE:].exists():
+        raise Problem(
+            400, "too_many", f"More than {MOST_AT_ONCE} deliveries: ask with “where”.", field="dry_run"
+        )
+    return dict(Counter(verdict.value for verdict in eventlog.foresee(rows).values()))
+
+
+def conditions_of(lines: Sequence[str]) -> tuple[Condition, ...]:
+    """The conditions of `where`; one that cannot be read is a problem that says what to type instead."""
+    try:
+        conditions = tuple(eventgrammar.parse(line, place) for place, line in enumerate(lines))
+        eventgrammar.all_of(conditions)
+    except NotUnderstood as error:
+        raise Problem(400, "unknown_value", error.text, field="where", place=error.place) from None
+    return conditions
 
 
 class ConnectionOut(serializers.ModelSerializer[Credentials]):

@@ -13,6 +13,7 @@ urlpatterns = [
     path("connections/<uuid:pk>/test", api.ConnectionTest.as_view(), name="api-connection-test"),
     path("deliveries", api.Deliveries.as_view(), name="api-deliveries"),
     path("deliveries/reprocess", api.ReprocessMany.as_view(), name="api-deliveries-reprocess"),
+    path("deliveries/bulk/<uuid:pk>", api.OneBulk.as_view(), name="api-bulk"),
     path("deliveries/<uuid:pk>", api.OneDelivery.as_view(), name="api-delivery"),
     path("deliveries/<uuid:pk>/reprocess", api.ReprocessOne.as_view(), name="api-delivery-reprocess"),
 ]

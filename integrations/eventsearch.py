@@ -1,15 +1,28 @@
-"""Which events does a person look for (asked by the event log's page and by "reprocess all that match")."""
+"""Which events does a person look for (asked by the event log's page, its REST door and bulk reprocess).
+
+A search never looks at more than `LOOKED_AT` events for one page, however rare what it looks for: it says how far back
+it looked, and the next page goes on from there. So a page's time follows from that number, not from the log's length.
+"""
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
+from itertools import pairwise
 from typing import Any
 
 from django.db.models import Exists, OuterRef, Prefetch, Q, QuerySet
 
+from integrations import eventgrammar
+from integrations.eventgrammar import Condition
 from integrations.models import Delivery, Event
 from portal.models.partners import client_number_of
+from portal.pages import PAGE_SIZE, Page
+
+LOOKED_AT = (2_000, 20_000, 100_000)
+"""How many of the newest events are looked at, step by step, until a page is full."""
 
 # What a row of the list shows of its deliveries; plans and exchanges stay in the database.
 SHORT = (
@@ -27,20 +40,42 @@ SHORT = (
 
 @dataclass(frozen=True, kw_only=True)
 class EventFilter:
-    """What was asked for; empty means "any"."""
+    """What was asked for; empty means "any". All of it has to be met."""
 
     text: str = ""
     severity: str = ""
     status: str = ""
     has_errors: bool = False
+    conditions: tuple[Condition, ...] = ()
 
     @property
     def is_empty(self) -> bool:
-        return not (self.text or self.severity or self.status or self.has_errors)
+        return not (self.text or self.severity or self.status or self.has_errors or self.conditions)
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "text": self.text,
+            "severity": self.severity,
+            "status": self.status,
+            "has_errors": self.has_errors,
+            "conditions": [condition.as_json() for condition in self.conditions],
+        }
+
+    @classmethod
+    def of_json(cls, stored: dict[str, Any]) -> EventFilter:
+        conditions = tuple(Condition(**one) for one in stored.get("conditions", []))
+        return cls(**{**stored, "conditions": conditions})
+
+    def __str__(self) -> str:
+        parts = [f"“{self.text}”"] if self.text else []
+        parts += [f"severity {self.severity}"] if self.severity else []
+        parts += [f"notifications {self.status}"] if self.status else []
+        parts += ["errors only"] if self.has_errors else []
+        return " and ".join([*parts, *map(str, self.conditions)]) or "all events"
 
 
 def search(rows: QuerySet[Any], wanted: EventFilter) -> QuerySet[Any]:
-    """The events among `rows` that match."""
+    """The events among `rows` that match. Raises `eventgrammar.NotUnderstood`."""
     if wanted.text:
         rows = rows.filter(mentions(wanted.text))
     if wanted.severity:
@@ -50,6 +85,8 @@ def search(rows: QuerySet[Any], wanted: EventFilter) -> QuerySet[Any]:
         rows = rows.filter(Exists(deliveries.filter(status=wanted.status)))
     if wanted.has_errors:
         rows = rows.filter(Exists(deliveries.exclude(error_text="")))
+    if wanted.conditions:
+        rows = rows.filter(eventgrammar.all_of(wanted.conditions))
     return rows
 
 
@@ -73,3 +110,91 @@ def for_list(rows: QuerySet[Any]) -> QuerySet[Any]:
 
 def deliveries_of(events: QuerySet[Any] | Iterable[Event]) -> QuerySet[Any]:
     return Delivery.objects.filter(event__in=events)
+
+
+# --- Looking in steps -------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Looked(Page):
+    """A page of what was found. `back_to` is set when the search stopped there before the page was full."""
+
+    back_to: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Place:
+    """A place in the log: the value of the column it is ordered by, and the event's id."""
+
+    value: Any
+    id: uuid.UUID
+
+    def older(self, by: str) -> Q:
+        return Q(**{f"{by}__lt": self.value}) | Q(**{by: self.value, "pk__lt": self.id})
+
+    def not_older(self, by: str) -> Q:
+        return Q(**{f"{by}__gt": self.value}) | Q(**{by: self.value, "pk__gte": self.id})
+
+
+def look(
+    mine: QuerySet[Any],
+    wanted: EventFilter,
+    *,
+    by: str,
+    before: uuid.UUID | None = None,
+    size: int = PAGE_SIZE,
+) -> Looked:
+    """The newest events among `mine` that match and are older than `before`, ordered by `by` and the id.
+
+    At most two queries a step of `LOOKED_AT`, two more for the deliveries and the place.
+    """
+    start = place_of(mine, by, before)
+    if wanted.is_empty:
+        rows = taken(mine, start, None, by, size + 1)
+        return Looked(rows[:size], rows[size - 1].pk if len(rows) > size else None, start is None)
+    found: list[Any] = []
+    seen = start
+    for last, upto in pairwise((0, *LOOKED_AT)):
+        end = nth(mine, seen, by, upto - last)
+        found += taken(search(mine, wanted), seen, end, by, size + 1 - len(found))
+        if len(found) > size:
+            return Looked(found[:size], found[size - 1].pk, start is None)
+        if end is None:
+            return Looked(found, None, start is None)
+        seen = end
+    assert seen is not None
+    back_to = mine.filter(pk=seen.id).values_list("received_at", flat=True).first()
+    return Looked(found, seen.id, start is None, back_to)
+
+
+def place_of(mine: QuerySet[Any], by: str, before: uuid.UUID | None) -> Place | None:
+    row = mine.filter(pk=before).values_list(by, "pk").first() if before else None
+    return Place(*row) if row else None
+
+
+def nth(mine: QuerySet[Any], start: Place | None, by: str, count: int) -> Place | None:
+    """The place `count` events further back; None when there are not so many."""
+    rows = mine.filter(start.older(by)) if start else mine
+    row = rows.order_by(f"-{by}", "-pk").values_list(by, "pk")[count - 1 : count].first()
+    return Place(*row) if row else None
+
+
+def taken(rows: QuerySet[Any], start: Place | None, end: Place | None, by: str, count: int) -> list[Any]:
+    """At most `count` rows that are older than `start` and not older than `end`."""
+    if start is not None:
+        rows = rows.filter(start.older(by))
+    if end is not None:
+        rows = rows.filter(end.not_older(by))
+    return list(for_list(rows).order_by(f"-{by}", "-pk")[:count])
+
+
+def walk(
+    mine: QuerySet[Any], wanted: EventFilter, start: Place, *, step: int
+) -> tuple[list[uuid.UUID], Place | None]:
+    """The ids of what matches among the next `step` events by time received, and where to go on; None at the end."""
+    by = "received_at"
+    end = nth(mine, start, by, step)
+    rows = search(mine, wanted).filter(start.older(by))
+    if end is not None:
+        rows = rows.filter(end.not_older(by))
+    return list(rows.order_by("-received_at", "-pk").values_list("pk", flat=True)), end

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from itertools import zip_longest
 from typing import Any
+from urllib.parse import urlencode
 
 from django import forms
 
 from integrations.connections import Entered
+from integrations.eventgrammar import Condition
 from integrations.eventsearch import EventFilter
 from integrations.models import Credentials, Status
 from integrations.models.connections import Kind
@@ -75,7 +78,7 @@ class EventSearchForm(PortalForm):
     only_errors = forms.BooleanField(label="Errors only", required=False)
 
     def wanted(self) -> EventFilter:
-        """What is well-formed of it; the rest counts as not asked."""
+        """What is well-formed of it; the rest counts as not asked. Conditions are as they were typed."""
         self.is_valid()
         data = self.cleaned_data
         return EventFilter(
@@ -83,4 +86,34 @@ class EventSearchForm(PortalForm):
             status=data.get("status", ""),
             severity=data.get("severity", ""),
             has_errors=data.get("only_errors", False),
+            conditions=typed_conditions(self.data),
         )
+
+
+def typed_conditions(data: Any) -> tuple[Condition, ...]:
+    """The lines of Advanced Search: `field`, `op` and `term`, each as often as there are lines."""
+    lists = [data.getlist(name) for name in ("field", "op", "term")] if hasattr(data, "getlist") else []
+    lines = zip_longest(*lists, fillvalue="")
+    return tuple(Condition(*line) for line in lines if line[0])
+
+
+def query_of(wanted: EventFilter) -> str:
+    """The address's query that asks for the same again."""
+    pairs = [
+        ("tab", "advanced" if wanted.conditions else ""),
+        ("q", wanted.text),
+        ("status", wanted.status),
+        ("severity", wanted.severity),
+        ("only_errors", "on" if wanted.has_errors else ""),
+    ]
+    pairs = [pair for pair in pairs if pair[1]]
+    for line in wanted.conditions:
+        pairs += [("field", line.field), ("op", line.operator), ("term", line.term)]
+    return urlencode(pairs)
+
+
+class SavedSearchForm(PortalForm):
+    """The name under which a search is kept."""
+
+    name = forms.CharField(label="Name", max_length=100)
+    is_shared = forms.BooleanField(label="For everybody of this partner", required=False)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 
 from integrations import (
+    bulkreprocess,
     companies,
     doctor,
     eventlog,
@@ -52,6 +53,14 @@ def release_decided() -> None:
 
 def reprocess(*delivery_ids: str) -> None:
     eventlog.reprocess(Delivery.objects.filter(pk__in=delivery_ids))
+
+
+def bulk_reprocess(key: str) -> None:
+    bulkreprocess.take_turn(key)
+
+
+def look_after_bulk() -> None:
+    bulkreprocess.look_after()
 
 
 def follow() -> None:

@@ -18,7 +18,7 @@ from integrations import companies, mapping, suggestions
 from integrations.companies import State, Wish
 from integrations.mapping import Move
 from integrations.models import Choice, CompanyLink, Credentials
-from portal import texts
+from portal import sheets, texts
 from portal.models import Client
 from portal.models.partners import client_number_of
 
@@ -40,19 +40,6 @@ MOST_LINES = 20_000
 MOST_PROBLEMS = 500
 """So many are listed; the others are counted."""
 
-# What a spreadsheet would run as a formula when it opens the file.
-RISKY = re.compile(r"^'*[=+\-@\t\r\n]")
-
-
-def neutral(cell: str) -> str:
-    """A cell that no spreadsheet takes for a formula: `=1+1` becomes `'=1+1`. `plain` undoes it exactly."""
-    return f"'{cell}" if RISKY.match(cell) else cell
-
-
-def plain(cell: str) -> str:
-    return cell[1:] if cell.startswith("'") and RISKY.match(cell) else cell
-
-
 # --- Out --------------------------------------------------------------------------------------------------------------
 
 
@@ -61,11 +48,11 @@ def export(credentials: Credentials) -> Iterator[str]:
     links = {row.client_id: row for row in CompanyLink.objects.filter(credentials=credentials)}
     found = {row.psa_id: row for row in mapped_companies(credentials)}
     offered = {row.client_id: row for row in suggestions.standing(credentials)}
-    yield "\ufeff" + line_of(COLUMNS)
+    yield sheets.BEGINNING + sheets.line_of(COLUMNS)
     for client in mapping.clients_of(credentials).order_by("sort_name", "pk"):
         link, suggestion = links.get(client.pk), offered.get(client.pk)
         state = companies.state_of(link, found.get(link.psa_company_id) if link else None)
-        yield line_of(
+        yield sheets.line_of(
             (
                 client.managed_id,
                 client.name,
@@ -86,12 +73,6 @@ def mapped_companies(credentials: Credentials) -> Sequence[Choice]:
     used = CompanyLink.objects.filter(credentials=credentials).exclude(psa_company_id="")
     rows = Choice.objects.filter(credentials=credentials, kind="company", within="")
     return list(rows.filter(psa_id__in=used.values("psa_company_id")))
-
-
-def line_of(cells: Sequence[str]) -> str:
-    out = io.StringIO()
-    csv.writer(out, lineterminator="\r\n").writerow([neutral(cell) for cell in cells])
-    return out.getvalue()
 
 
 # --- In ---------------------------------------------------------------------------------------------------------------
@@ -188,7 +169,7 @@ class Line:
     def of(cls, cells: Sequence[str], columns: Mapping[str, int]) -> Line:
         def cell(name: str) -> str:
             at = columns.get(name, -1)
-            return plain(cells[at]).strip() if 0 <= at < len(cells) else ""
+            return sheets.plain(cells[at]).strip() if 0 <= at < len(cells) else ""
 
         is_short = columns["psa_company_id"] >= len(cells)
         return cls(cell("client_id"), cell("psa_company_id"), cell("mapping").lower(), is_short)

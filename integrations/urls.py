@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from integrations import hooks, mappingviews, views
+from integrations import eventlogviews, hooks, mappingviews, views
 
 urlpatterns = [
     path("partnership/credentials", views.credentials, name="credentials"),
@@ -32,9 +32,15 @@ urlpatterns = [
     path("connections/<uuid:pk>/following", views.change_following, name="change_following"),
     path("hooks/<str:token>/", hooks.hook, name="hook"),
     path("hooks/<str:token>/off/", hooks.hook_off, name="hook_off"),
-    path("events", views.event_log, name="event_log"),
-    path("events/parked", views.parked_events, name="parked_events"),
-    path("events/reprocess", views.reprocess_selected, name="reprocess_selected"),
-    path("events/<uuid:pk>", views.event, name="event"),
-    path("deliveries/<uuid:pk>/reprocess", views.reprocess, name="reprocess"),
+    path("events", eventlogviews.event_log, name="event_log"),
+    path("events/export.csv", eventlogviews.export, name="event_export"),
+    path("events/parked", eventlogviews.parked_events, name="parked_events"),
+    path("events/reprocess", eventlogviews.reprocess_selected, name="reprocess_selected"),
+    path("events/searches", eventlogviews.save_search, name="save_search"),
+    path("events/searches/<uuid:pk>/delete", eventlogviews.delete_search, name="delete_search"),
+    path("events/bulk/<uuid:pk>", eventlogviews.bulk, name="bulk_reprocess"),
+    path("events/bulk/<uuid:pk>/progress", eventlogviews.bulk_progress, name="bulk_progress"),
+    path("events/bulk/<uuid:pk>/change", eventlogviews.change_bulk, name="change_bulk"),
+    path("events/<uuid:pk>", eventlogviews.event, name="event"),
+    path("deliveries/<uuid:pk>/reprocess", eventlogviews.reprocess, name="reprocess"),
 ]

@@ -1,4 +1,4 @@
-"""Pages of this room: PSA Credentials and the Event Log."""
+"""Pages of PSA Credentials: the form, Test It, options, following."""
 
 from __future__ import annotations
 
@@ -8,9 +8,8 @@ from datetime import timedelta
 from typing import Any
 
 from django.contrib import messages
-from django.db.models import QuerySet
 from django.http import Http404, HttpResponse
-from django.shortcuts import redirect, render
+from django.shortcuts import redirect
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from integrations import (
@@ -18,14 +17,12 @@ from integrations import (
     connections,
     doctor,
     effective,
-    eventlog,
-    eventsearch,
     following,
     gonechoices,
     reloading,
 )
-from integrations.forms import CredentialsForm, EventSearchForm
-from integrations.models import Credentials, Delivery, Event, Following
+from integrations.forms import CredentialsForm
+from integrations.models import Credentials, Following
 from integrations.models.connections import Kind
 from integrations.psa.errors import Misconfigured
 from integrations.psa.rights import FEATURE_NAMES
@@ -286,89 +283,3 @@ def connection_in(request: PageRequest, pk: uuid.UUID) -> Credentials:
 def place_of(row: Credentials) -> str:
     level = "client" if row.client_id else "organization"
     return redirect("credentials_of", level, row.client_id or row.organization_id).url
-
-
-# --- Event Log -------------------------------------------------------------------------------------------------------
-
-
-@require_safe
-@pages.page
-def event_log(request: PageRequest) -> HttpResponse:
-    form = EventSearchForm(request.GET)
-    wanted = form.wanted()
-    mine = pages.rows(request, Event)
-    found = eventsearch.for_list(eventsearch.search(mine, wanted))
-    context = {
-        "page": pages.page_of(request, found, by=pages.time_of(request, "received_at"), within=mine),
-        "form": form,
-        "wanted": wanted,
-        "has_parked": mine.filter(client=None, state=Event.State.PARKED).exists(),
-    }
-    return pages.show(request, "integrations/event_log.html", context)
-
-
-@require_safe
-@pages.page
-def parked_events(request: PageRequest) -> HttpResponse:
-    """Events whose client nobody knows, with the name they gave."""
-    mine = pages.rows(request, Event).filter(client=None, state=Event.State.PARKED)
-    page = pages.page_of(
-        request, mine.select_related("partner"), by=pages.time_of(request, "received_at"), within=mine
-    )
-    return pages.show(request, "integrations/parked_events.html", {"page": page})
-
-
-@require_safe
-@pages.page
-def event(request: PageRequest, pk: uuid.UUID) -> HttpResponse:
-    row = pages.get_row(request, Event, pk, "client", "account")
-    deliveries = row.deliveries.order_by("created_at", "id").select_related("lane__credentials")
-    deliveries = deliveries.defer("lane__credentials__secret")
-    context = {"event": row, "deliveries": list(deliveries)}
-    return pages.show(request, "integrations/event.html", context, partner=row.partner)
-
-
-@require_POST
-@pages.page
-def reprocess(request: PageRequest, pk: uuid.UUID) -> HttpResponse:
-    """Reprocess Notification: try one delivery again."""
-    row = pages.get_row(request, Delivery, pk)
-    pages.require_manager(request, row.partner)
-    tell_reprocessed(request, eventlog.reprocess(Delivery.objects.filter(pk=row.pk)))
-    return redirect("event", row.event_id)
-
-
-@require_POST
-@pages.page
-def reprocess_selected(request: PageRequest) -> HttpResponse:
-    """What hangs on the ticked events, or on all that match the search that was shown."""
-    events = pages.changeable(request, pages.rows(request, Event))
-    wanted = EventSearchForm(request.POST).wanted()
-    if "matching" in request.POST and not wanted.is_empty:
-        found = eventsearch.search(events, wanted)
-        count = eventlog.reprocess_many(eventsearch.deliveries_of(found))
-        messages.success(
-            request, f"{count} deliveries were handed over; they are tried again one after the other."
-        )
-        return redirect("event_log")
-    ticked = [key for text in request.POST.getlist("event") if (key := pages.id_in(text))]
-    tell_reprocessed(request, eventlog.reprocess(eventsearch.deliveries_of(events.filter(pk__in=ticked))))
-    return redirect("event_log")
-
-
-def tell_reprocessed(request: PageRequest, count: int) -> None:
-    if count == 1:
-        messages.success(request, "1 delivery will be tried again.")
-    elif count:
-        messages.success(request, f"{count} deliveries will be tried again.")
-    else:
-        messages.info(request, "Nothing to try again: it is on its way already, or no PSA is configured.")
-
-
-def events_panel(request: PageRequest, client: Client) -> str:
-    """The latest events of a client, inside another room's page."""
-    newest: QuerySet[Any] = (
-        Event.objects.visible_to(request.user).filter(client=client).order_by("-received_at", "-id")
-    )
-    context = {"events": eventsearch.for_list(newest)[:15], "client": client}
-    return render(request, "integrations/events_panel.html", context).content.decode()

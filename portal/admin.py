@@ -19,7 +19,20 @@ from unfold.forms import AdminPasswordChangeForm, UserChangeForm
 from unfold.widgets import UnfoldAdminPasswordWidget, UnfoldAdminTextInputWidget
 
 from portal import clock, tokens
-from portal.models import Account, ApiToken, Client, Heartbeat, Membership, Organization, Partner, User
+from portal.models import (
+    Account,
+    Allowance,
+    ApiToken,
+    AuditChain,
+    AuditEntry,
+    Client,
+    Heartbeat,
+    IdempotentRequest,
+    Membership,
+    Organization,
+    Partner,
+    User,
+)
 from portal.models.keys import KeyCheck
 from portal.tenantadmin import PortalAdmin, ReadOnlyAdmin, TenantAdmin, TenantInline
 
@@ -129,7 +142,7 @@ class NewTokenForm(forms.ModelForm):
 
     class Meta:
         model = ApiToken
-        fields = ("name", "partner", "scopes", "expires_at")
+        fields = ("name", "partner", "scopes", "expires_at", "requests_a_minute")
 
 
 @admin.register(ApiToken)
@@ -145,6 +158,7 @@ class ApiTokenAdmin(PortalAdmin):
         "created_at",
         "created_by",
         "expires_at",
+        "requests_a_minute",
         "last_used_at",
         "revoked_at",
     )
@@ -240,3 +254,37 @@ class ScheduleAdmin(ReadOnlyAdmin):
 class QueueAdmin(ReadOnlyAdmin):
     list_display = ("key", "lock")
     fields = ("key", "lock")
+
+
+@admin.register(IdempotentRequest)
+class IdempotentRequestAdmin(ReadOnlyAdmin):
+    """Writes that came with an Idempotency-Key within the last day; their answers are not shown."""
+
+    list_display = ("key", "token", "begun_at", "status")
+    list_select_related = ("token",)
+    search_fields = ("key", "token__name")
+    fields = ("key", "token", "begun_at", "status", "content_type")
+
+
+@admin.register(Allowance)
+class AllowanceAdmin(ReadOnlyAdmin):
+    """How many requests tokens sent in this minute and the last."""
+
+    list_display = ("token", "minute", "taken", "most")
+    list_select_related = ("token",)
+
+
+@admin.register(AuditEntry)
+class AuditEntryAdmin(ReadOnlyAdmin):
+    """Who changed what. Nobody edits it, not even here: the database refuses."""
+
+    list_display = ("at", "actor", "on_behalf_of", "action", "target")
+    search_fields = ("actor", "on_behalf_of", "action", "target")
+    ordering = ("-id",)
+
+
+@admin.register(AuditChain)
+class AuditChainAdmin(ReadOnlyAdmin):
+    """Where each partner's chain of the audit log ends; `manage.py verifyaudit` follows it."""
+
+    list_display = ("partner_id", "number", "moved_at")

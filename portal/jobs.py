@@ -7,7 +7,7 @@ from datetime import timedelta
 from django.contrib.sessions.models import Session
 from django_q.models import Failure, Success
 
-from portal import clock
+from portal import clock, idempotency, ratelimits
 from portal.models import Heartbeat
 
 KEPT = timedelta(days=14)
@@ -18,9 +18,12 @@ def beat() -> None:
 
 
 def clean_up() -> None:
-    """Old sessions, results of the worker and signs of life of processes long gone."""
+    """Old sessions, answers kept for repeats, counts of past minutes, the worker's results, and signs of life of
+    processes long gone."""
     long_ago = clock.now() - KEPT
     Session.objects.filter(expire_date__lt=clock.now()).delete()
     Success.objects.filter(stopped__lt=long_ago).delete()
     Failure.objects.filter(stopped__lt=long_ago).delete()
+    idempotency.forget()
+    ratelimits.forget()
     Heartbeat.objects.filter(beat_at__lt=clock.now() - timedelta(days=1)).delete()

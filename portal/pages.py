@@ -17,7 +17,7 @@ from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.core.exceptions import PermissionDenied
 from django.db.models import Q, QuerySet
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
 from django.utils import timezone
 
@@ -28,14 +28,19 @@ from portal.tenancy import TenantModel
 
 PICKED = "partner"
 PAGE_SIZE = 50
-View = Callable[..., HttpResponse]
+View = Callable[..., HttpResponseBase]
 
 
 class PageRequest(HttpRequest):
-    """A request of a person who has signed in. `partner` is None while all of theirs are shown."""
+    """A request of a person who has signed in. `partner` is None while all of theirs are shown.
+
+    For the audit log: whose row was read last, and whether something was changed although the answer is a page.
+    """
 
     user: User
     partner: Partner | None
+    touched_partner_id: uuid.UUID
+    has_changed: bool
 
 
 # --- Whose pages are these -------------------------------------------------------------------------------------------
@@ -45,7 +50,7 @@ def page(view: View) -> View:
     """For people who have signed in; times are shown in the partner's time zone."""
 
     @functools.wraps(view)
-    def shown(request: PageRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+    def shown(request: PageRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         request.partner = partner_in_view(request)
         zone = request.partner.time_zone if request.partner else settings.TIME_ZONE
         with timezone.override(ZoneInfo(zone)):
@@ -58,7 +63,7 @@ def partner_page(view: View) -> View:
     """A page about one partner: who has not picked one does so first."""
 
     @functools.wraps(view)
-    def shown(request: PageRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+    def shown(request: PageRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         if request.partner is None:
             messages.info(request, "Choose a partner first: this page is about one partner.")
             return redirect("partners")
@@ -108,6 +113,7 @@ def get_row(
     row = visible.filter(pk=key).first()
     if row is None:
         raise Http404
+    request.touched_partner_id = row.partner_id
     return row
 
 
@@ -222,6 +228,7 @@ MENU = (
         "client_agreement",
         "client_activity",
     ),
+    item("Account List", "accounts", group="Accounts"),
     item("PSA Credentials", "credentials", "credentials_of", "options_of", group="My Partnership"),
     item(
         "Company Mapping",
@@ -244,7 +251,9 @@ MENU = (
         "notification_delete",
         group="My Partnership",
     ),
-    item("Event Log", "event_log", "event", "parked_events", group="Operations"),
+    item("Team & Tokens", "team", "person_new", "token_new", group="My Partnership"),
+    item("Audit Log", "audit_log", group="My Partnership"),
+    item("Event Log", "event_log", "event", "parked_events", "bulk_reprocess", group="Operations"),
     item("Status", "status", group="Operations"),
 )
 
@@ -256,6 +265,7 @@ def navigation(request: HttpRequest) -> dict[str, Any]:
         "menu": MENU,
         "current_page": match.url_name if match else "",
         "partner": getattr(request, "partner", None),
+        "impersonation": getattr(request, "impersonation", None),
         "support_text": settings.SUPPORT_TEXT,
         "status_url": settings.STATUS_URL,
         "request_id": logs.request_id.get(),

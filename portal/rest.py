@@ -47,6 +47,7 @@ class TokenAuthentication(BaseAuthentication):
         if token is None:
             raise Problem(401, "invalid_token", "This token is unknown, revoked or expired. Make a new one.")
         tokens.note_use(token)
+        request._request.api_token = token  # type: ignore[attr-defined]
         return token, token
 
     def authenticate_header(self, request: Request) -> str:
@@ -81,6 +82,14 @@ class StrictJSONParser(JSONParser):
             raise Problem(400, "invalid_json", f"The body is not UTF-8 (byte {error.start}).") from error
         except ValueError as error:
             raise Problem(400, "invalid_json", f"The body is not JSON: {error}.") from error
+
+
+class CloudEventParser(StrictJSONParser):
+    media_type = "application/cloudevents+json"
+
+
+class CloudEventBatchParser(StrictJSONParser):
+    media_type = "application/cloudevents-batch+json"
 
 
 def refuse_constant(name: str) -> None:
@@ -136,6 +145,8 @@ def problem(error: Exception, context: dict[str, Any]) -> Response:
     response = Response(body, status=status_code, content_type="application/problem+json")
     if status_code == status.HTTP_401_UNAUTHORIZED:
         response["WWW-Authenticate"] = 'Bearer realm="PSA Portal"'
+    if wait := getattr(error, "wait", None):
+        response["Retry-After"] = str(int(wait))
     if status_code == status.HTTP_503_SERVICE_UNAVAILABLE:
         response["Retry-After"] = "5"
     return response
@@ -146,6 +157,9 @@ def describe(error: Exception) -> tuple[int, str, str, dict[str, Any]]:
         return error.status_code, error.code, str(error.detail), error.more
     if isinstance(error, exceptions.ValidationError):
         return 400, "invalid_request", "Some fields are not right.", {"errors": flat(error.detail)}
+    if isinstance(error, exceptions.Throttled):
+        text = "This token has sent all requests that it may in this minute. Wait as Retry-After says."
+        return 429, "too_many_requests", text, {}
     if isinstance(error, exceptions.APIException):
         return error.status_code, CODES.get(error.status_code, "error"), str(error.detail), {}
     if isinstance(error, Http404):

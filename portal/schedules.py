@@ -13,6 +13,7 @@ EVERY: dict[str, int] = {
     "integrations.jobs.follow": 1,
     "integrations.jobs.forget_inbound": 60,
     "integrations.jobs.look_after_reloads": 1,
+    "integrations.jobs.look_after_bulk": 1,
     "integrations.jobs.look_over": 1,
     "integrations.jobs.release_decided": 1,
     "integrations.jobs.suggest_companies": 60,

@@ -110,6 +110,7 @@ MIDDLEWARE = [
     "portal.middleware.RequestId",
     "django.middleware.security.SecurityMiddleware",
     "portal.middleware.SecurityHeaders",
+    "portal.ratelimits.Headers",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -119,6 +120,9 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "allauth.account.middleware.AccountMiddleware",
+    "portal.impersonation.Middleware",
+    "portal.audit.Middleware",
+    "portal.idempotency.Middleware",
 ]
 
 ROOT_URLCONF = "portal.urls"
@@ -244,9 +248,11 @@ STORAGES = {
 
 # --- REST -------------------------------------------------------------------------------------------------------------
 
+API_REQUESTS_A_MINUTE = env.int("API_REQUESTS_A_MINUTE", default=30_000)
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["portal.rest.TokenAuthentication"],
     "DEFAULT_PERMISSION_CLASSES": ["portal.rest.HasScope"],
+    "DEFAULT_THROTTLE_CLASSES": ["portal.ratelimits.PerToken"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["portal.rest.StrictJSONParser"],
     "DEFAULT_PAGINATION_CLASS": "portal.rest.NewestFirst",

@@ -6,7 +6,7 @@ from django.urls import URLPattern, URLResolver, include, path, re_path
 from django.views.generic import TemplateView
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
-from portal import views
+from portal import peopleviews, views
 
 ACCOUNT = "portal/account"
 
@@ -75,6 +75,15 @@ urlpatterns = [
     path("partners/pick", views.pick_partner, name="pick_partner"),
     path("clients", views.clients, name="clients"),
     path("clients/<uuid:pk>", views.client, name="client"),
+    path("accounts-list", peopleviews.accounts, name="accounts"),
+    path("partners/<uuid:pk>/impersonate", peopleviews.impersonate, name="impersonate"),
+    path("impersonation/stop", peopleviews.stop_impersonating, name="stop_impersonating"),
+    path("partnership/team", peopleviews.people, name="team"),
+    path("partnership/team/invite", peopleviews.person_new, name="person_new"),
+    path("partnership/team/<uuid:pk>", peopleviews.person_change, name="person_change"),
+    path("partnership/tokens", peopleviews.token_new, name="token_new"),
+    path("partnership/tokens/<uuid:pk>/revoke", peopleviews.token_revoke, name="token_revoke"),
+    path("partnership/audit", peopleviews.audit_log, name="audit_log"),
     path("", include("integrations.urls")),
     path("", include("billing.urls")),
     path("", include("alerts.urls")),

@@ -90,6 +90,13 @@ GOALS = {
     "p12_within_60s": Goal("%", "==", 100),
     "p12_p99": Goal("s", "<=", 5),
     "p13_calls_per_alert": Goal("calls", "<=", 2),
+    "p14_list_p95": Goal("ms", "<=", 300),
+    "p14_like_p95": Goal("ms", "<=", 300),
+    "p14_nothing_p95": Goal("ms", "<=", 300),
+    "p14_errors_p95": Goal("ms", "<=", 300),
+    "p14_quick_p95": Goal("ms", "<=", 300),
+    "p14_csv_p95": Goal("ms", "<=", 300),
+    "p14_queries": Goal("queries", "<=", 12),
 }
 
 
@@ -116,10 +123,12 @@ class Size:
     promise: int = 1200
     memory_events: int = 20_000
     options: float = 1.0
+    log: int = 200_000
 
     @classmethod
     def full(cls) -> Size:
-        return cls(quiet_seconds=120, promise=10_000, memory_events=100_000)
+        log = 1_000_000 if connection.vendor == "sqlite" else 10_000_000
+        return cls(quiet_seconds=120, promise=10_000, memory_events=100_000, log=log)
 
     @classmethod
     def smoke(cls) -> Size:
@@ -134,6 +143,7 @@ class Size:
             promise=20,
             memory_events=200,
             options=0.01,
+            log=2_000,
         )
 
 

@@ -11,9 +11,11 @@ from integrations.models.connections import (
 )
 from integrations.models.eventlog import Action, Delivery, Event, Status
 from integrations.models.inbound import Following, InboundMessage
+from integrations.models.searches import BulkReprocess, SavedSearch
 
 __all__ = [
     "Action",
+    "BulkReprocess",
     "CallBudget",
     "CatchAllCompany",
     "Choice",
@@ -27,5 +29,6 @@ __all__ = [
     "InboundMessage",
     "Lane",
     "Reload",
+    "SavedSearch",
     "Status",
 ]

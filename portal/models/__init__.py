@@ -1,15 +1,21 @@
 """The portal's tables: people, partners and what belongs to them."""
 
+from portal.models.audit import AuditChain, AuditEntry
 from portal.models.keys import KeyCheck
 from portal.models.partners import Account, Client, Mode, Organization, Partner
 from portal.models.people import ApiToken, Membership, Role, User
 from portal.models.processes import Heartbeat
+from portal.models.requests import Allowance, IdempotentRequest
 
 __all__ = [
     "Account",
+    "Allowance",
     "ApiToken",
+    "AuditChain",
+    "AuditEntry",
     "Client",
     "Heartbeat",
+    "IdempotentRequest",
     "KeyCheck",
     "Membership",
     "Mode",

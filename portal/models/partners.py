@@ -114,6 +114,7 @@ class Account(TenantModel):
     class Meta:
         ordering = ("key",)
         constraints = (models.UniqueConstraint(fields=["client", "key"], name="one_account_per_number"),)
+        indexes = (models.Index(fields=["partner", "key", "id"], name="account_page"),)
 
     def __str__(self) -> str:
         return self.name or self.key

@@ -101,6 +101,11 @@ class ApiToken(Identified):
     expires_at = models.DateTimeField(null=True, blank=True)
     revoked_at = models.DateTimeField(null=True, blank=True)
     last_used_at = models.DateTimeField(null=True, blank=True, editable=False)
+    requests_a_minute = models.PositiveIntegerField(
+        null=True,
+        blank=True,
+        help_text="How many requests it may send in a minute; empty: the installation's limit.",
+    )
 
     class Meta:
         ordering = ("name",)

@@ -14,7 +14,7 @@ from alerts import setup
 from alerts.models import Notification, TicketSettings
 from billing.models import SynchronizeWindow
 from integrations import wake
-from integrations.models import CompanyLink, Credentials, Delivery, Event
+from integrations.models import BulkReprocess, CompanyLink, Credentials, Delivery, Event
 from portal import clients, clock
 from portal.models import Organization
 from tests import make
@@ -413,6 +413,7 @@ def test_all_that_match_a_search_are_reprocessed(live_world):
     fine = delivered(happened(live_world, condition_key="backup:2"), live_world, status="done")
     browser = signed_in(make.user(live_world.partner))
     browser.post(reverse("reprocess_selected"), {"matching": "1", "only_errors": "on"})
+    browser.post(reverse("change_bulk", args=[BulkReprocess.objects.get().pk]))
     assert [Delivery.objects.get(pk=row.pk).status for row in (failed, fine)] == ["waiting", "done"]
 
 

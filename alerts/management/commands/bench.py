@@ -21,6 +21,7 @@ from django.db import connection
 from alerts.proving import (
     bench,
     bench_choices,
+    bench_eventlog,
     bench_intake,
     bench_memory,
     bench_processes,
@@ -41,6 +42,7 @@ MEASUREMENTS = {
     "p9": Measurement(bench_choices.unchanged),
     "p8_large": Measurement(bench_choices.large, once=True),
     "p10": Measurement(bench_choices.autotask, once=True),
+    "p14": Measurement(bench_eventlog.event_log, once=True),
     "p13": Measurement(bench_tickets.calls, once=True),
     "p11": Measurement(bench_tickets.isolation, once=True),
     "p12": Measurement(bench_tickets.promise, once=True),
