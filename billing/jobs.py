@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from billing import synchronize
+from billing import pushdays, synchronize
 
 
 def synchronize_due() -> None:
     synchronize.request_due()
+
+
+def push_days() -> None:
+    pushdays.ask_due()

@@ -2,10 +2,32 @@
 
 from django.urls import path
 
-from billing import views
+from billing import pushviews, setupviews, views
 
 urlpatterns = [
     path("clients/<uuid:pk>/agreement", views.client_agreement, name="client_agreement"),
     path("clients/<uuid:pk>/synchronize", views.synchronize_client, name="synchronize"),
+    path("clients/<uuid:pk>/agreement/choose", setupviews.choose_agreement, name="choose_agreement"),
+    path("clients/<uuid:pk>/billing/preview", pushviews.client_preview, name="client_preview"),
+    path("billing/preview", pushviews.preview, name="billing_preview"),
+    path("billing/push", pushviews.push_now, name="billing_push_now"),
+    path("billing/approvals", pushviews.approvals, name="approvals"),
+    path("billing/approvals/decide", pushviews.decide, name="decide_runs"),
+    path("billing/questions/answer", pushviews.answer, name="answer_questions"),
+    path("billing/runs", pushviews.runs, name="push_runs"),
+    path("billing/runs/<uuid:pk>", pushviews.run, name="push_run"),
+    path("billing/runs/<uuid:pk>/undo", pushviews.undo_run, name="undo_run"),
+    path("billing/batches/<uuid:pk>/undo", pushviews.undo_batch, name="undo_batch"),
+    path("billing/usage", setupviews.usage_page, name="usage"),
+    path("partnership/billing", setupviews.billing_overview, name="billing_overview"),
+    path("partnership/billing/<str:level>/<uuid:pk>", setupviews.billing_settings, name="billing_settings"),
+    path("partnership/cross-references", setupviews.cross_references, name="cross_references"),
+    path("partnership/cross-references/sheet", setupviews.export_sheet, name="cross_references_export"),
+    path("partnership/cross-references/import", setupviews.import_sheet, name="cross_references_import"),
+    path(
+        "partnership/cross-references/<str:level>/<uuid:pk>",
+        setupviews.cross_references_of,
+        name="cross_references_of",
+    ),
     path("status", views.status, name="status"),
 ]

@@ -244,6 +244,18 @@ MENU = (
         "notification_delete",
         group="My Partnership",
     ),
+    item(
+        "Cross-references",
+        "cross_references",
+        "cross_references_of",
+        "cross_references_import",
+        group="My Partnership",
+    ),
+    item("Billing Settings", "billing_overview", "billing_settings", group="My Partnership"),
+    item("Preview", "billing_preview", "client_preview", group="Billing"),
+    item("Approvals", "approvals", group="Billing"),
+    item("Runs", "push_runs", "push_run", group="Billing"),
+    item("Usage", "usage", group="Billing"),
     item("Event Log", "event_log", "event", "parked_events", group="Operations"),
     item("Status", "status", group="Operations"),
 )

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
+from integrations.psa.connectwise.options import recurring
 from integrations.psa.connectwise.rest import Rest, Row, number, setting_reference, text_of
 from integrations.psa.connectwise.tickets import moment
 from integrations.psa.errors import Misconfigured
@@ -71,6 +72,7 @@ class Agreements:
         return [line_state(row) for row in rows]
 
     def plan(self, wanted: WantedLines, now: datetime | None = None) -> Plan:
+        """One read for each page of lines; one more, of the agreement itself, when something is to be written."""
         lines = self.lines(wanted.agreement_id)
         current = [line for line in lines if not is_over(line, now or datetime.now(UTC))]
         claims = Counter(_claim(line, current) for line in wanted.lines)
@@ -80,7 +82,29 @@ class Agreements:
             else _claimed_twice(line, wanted)
             for line in wanted.lines
         ]
-        return Plan.of(wanted.agreement_id, outcomes, {"lines": [_as_json(line) for line in lines]})
+        found = {"lines": [_as_json(line) for line in lines]}
+        if not any(isinstance(outcome, PlanItem) for outcome in outcomes):
+            return Plan.of(wanted.agreement_id, outcomes, found)
+        agreement = self._rest.get(f"/finance/agreements/{number(wanted.agreement_id)}")
+        is_recurring, reason = recurring(agreement)
+        if not is_recurring:
+            outcomes = [
+                _not_billable(outcome, wanted, reason) if isinstance(outcome, PlanItem) else outcome
+                for outcome in outcomes
+            ]
+        next_invoice_on = text_of(agreement, "nextInvoiceDate")[:10]
+        return Plan.of(
+            wanted.agreement_id, outcomes, {**found, "agreement": {"next_invoice_on": next_invoice_on}}
+        )
+
+
+def _not_billable(item: PlanItem, agreement: WantedLines, reason: str) -> Finding:
+    return Finding(
+        key=item.key,
+        code="agreement_over",
+        text=f"{agreement.agreement_name} cannot be billed on. {reason}",
+        advice="Choose an active agreement that recurs, or correct this one in ConnectWise.",
+    )
 
 
 def _additions(agreement_id: str) -> str:
@@ -159,6 +183,10 @@ def _update(wanted: WantedLine, agreement: WantedLines, line: LineState) -> Plan
     if text is not None and text != line.invoice_description:
         before["invoice_description"], after["invoice_description"] = line.invoice_description, text
         changes.append({"op": "replace", "path": "invoiceDescription", "value": text})
+    if wanted.ends_on is not None and line.cancelled_on is None:
+        before["cancelled_on"], after["cancelled_on"] = None, wanted.ends_on.isoformat()
+        day = f"{wanted.ends_on.isoformat()}T00:00:00Z"
+        changes.append({"op": "replace", "path": "cancelledDate", "value": day})
     if not changes:
         return None
     return PlanItem(
