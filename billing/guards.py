@@ -98,6 +98,9 @@ class Guards:
 
     def look(self, plan: Plan, wanted: Wanted) -> Guarded:
         """What of this plan goes, and what is asked. The plan keeps every item that is not held."""
+        plan = replace(
+            plan, found={**plan.found, "agreement": {"next_invoice_on": wanted.next_invoices[plan.subject]}}
+        )
         guarded = Guarded(plan)
         changes = changes_of(plan, wanted)
         for key in {key_of(item) for item in plan.items} | set(plan.unchanged):

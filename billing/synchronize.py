@@ -81,6 +81,8 @@ def request_many(
     with transaction.atomic():
         if at_once:
             hurry(left)
+        if batch is not None:
+            adopt(left, batch, by)
         for _ in range(MOST_LOOKS):
             waiting = waiting_clients(left)
             rows = [order(client, cause, by, batch) for client in left if client.pk not in waiting]
@@ -143,6 +145,16 @@ def hurry(clients: Sequence[Client]) -> None:
     rows = Delivery.objects.filter(subject__in=subjects, status=Status.WAITING, due_at__gt=clock.now())
     if rows.update(due_at=clock.now(), reason=""):
         wake.ring()
+
+
+def adopt(clients: Sequence[Client], batch: PushBatch, by: User | None) -> None:
+    """Synchronizations that wait already belong to the batch that asks for them now."""
+    subjects = [subject_of(client.pk) for client in clients]
+    waiting = Delivery.objects.filter(subject__in=subjects, status=Status.WAITING).values("event")
+    events = list(Event.objects.filter(pk__in=waiting))
+    for event in events:
+        event.data = {**event.data, "batch": str(batch.pk), **({"asked_by": str(by.pk)} if by else {})}
+    Event.objects.bulk_update(events, ["data"], batch_size=500)
 
 
 HELD_FOR_SETUP = ("no_psa", "no_company", "no_agreement")

@@ -113,7 +113,7 @@ def take_up(psa: Psa, client: Client, credentials: Credentials, delivery: Delive
         if terms.for_client(client).mode == Mode.OBSERVE:
             told.append("An undo waits: in observe mode nothing is written.")
             continue
-        plan = plan_undo(psa, run)
+        plan = plan_undo(psa, run, company)
         PushRun.objects.filter(pk=run.pk).update(delivery=delivery)
         if run.state == State.APPROVED and run.approved_digest == plan.plan.digest:
             send(psa, run, plan)
@@ -132,14 +132,14 @@ class Undo:
     kept: dict[str, str] = field(default_factory=dict)
 
 
-def plan_undo(psa: Psa, run: PushRun) -> Undo:
+def plan_undo(psa: Psa, run: PushRun, company: str) -> Undo:
     """Reads; twice when a person has changed an invoice text since."""
     assert run.undoes is not None
     written = written_by(run.undoes)
     wanted = WantedLines(
         agreement_id=run.agreement_id,
         agreement_name=run.agreement_name,
-        company_id="",
+        company_id=company,
         lines=tuple(line_before(key, item, line_id, run) for key, (item, line_id) in written.items()),
     )
     plan = psa.plan_lines(wanted)
@@ -151,7 +151,7 @@ def plan_undo(psa: Psa, run: PushRun) -> Undo:
         plan = psa.plan_lines(replace(wanted, lines=tuple(lines)))
         kept = touched(plan, written)[0]
     kept |= {finding.key: f"{finding.text} {finding.advice}".strip() for finding in plan.findings}
-    if invoiced := invoiced_since(run.undoes, plan):
+    if invoiced := invoiced_since(psa, run.undoes, company):
         kept |= dict.fromkeys(written, invoiced)
     items = tuple(item for item in plan.items if key_of(item) not in kept)
     return Undo(replace(plan, items=items), kept)
@@ -223,11 +223,18 @@ def touched(
     return kept, texts
 
 
-def invoiced_since(run: PushRun, plan: Plan) -> str:
-    """ConnectWise moves the day of the next invoice when it makes one."""
+def invoiced_since(psa: Psa, run: PushRun, company: str) -> str:
+    """ConnectWise moves the day of the next invoice when it makes one. One read, where the PSA tells such a day.
+
+    The day then was that of our copy: when it was older, too much is refused, never too little.
+    """
     then = str((run.plan.get("found", {}).get("agreement") or {}).get("next_invoice_on") or "")
-    now = str((plan.found.get("agreement") or {}).get("next_invoice_on") or "")
-    if not then or not now or now <= then:
+    if not then:
+        return ""
+    offered = psa.choices("agreement", within=company)
+    found = next((one for one in offered if one.id == run.agreement_id), None)
+    now = str(found.data.get("next_invoice_on") or "") if found is not None else ""
+    if now <= then:
         return ""
     return (
         f"An invoice was made since (the next was due on {then}, now on {now}): it has used this quantity."

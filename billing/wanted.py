@@ -32,12 +32,16 @@ class Withheld:
 
 @dataclass
 class Wanted:
-    """What one client's agreements should say, and what is withheld."""
+    """What one client's agreements should say, and what is withheld. `references` and `days` are by service key.
+
+    `next_invoices` is by agreement, an ISO date where the PSA tells one: that of our copy, at most an hour old.
+    """
 
     agreements: list[WantedLines] = field(default_factory=list)
     withheld: list[Withheld] = field(default_factory=list)
     references: dict[str, CrossReference] = field(default_factory=dict)
     days: dict[str, list[usage.Day]] = field(default_factory=dict)
+    next_invoices: dict[str, str] = field(default_factory=dict)
 
 
 def wanted_for(
@@ -60,6 +64,10 @@ def wanted_for(
         wanted.days[row.service.key] = days[row.service_id]
         line = wanted_line(row, link, client, days[row.service_id], terms)
         lines.setdefault(link.agreement_id, (link, []))[1].append(line)
+    wanted.next_invoices = {
+        link.agreement.psa_id: str(link.agreement.data.get("next_invoice_on") or "")
+        for link, _ in lines.values()
+    }
     wanted.agreements = [
         WantedLines(
             agreement_id=link.agreement.psa_id,
@@ -103,6 +111,11 @@ def why_withheld(
         return elsewhere(service, f"Agreement {agreement.name}", "an agreement")
     if agreement.vanished_at is not None:
         return Withheld(service, "agreement_gone", f"Agreement {agreement.name} is no longer in the PSA.")
+    if agreement.data.get("recurring") is False:
+        reason = agreement.data.get("reason") or "It does not recur."
+        return Withheld(
+            service, "agreement_over", f"Agreement {agreement.name} cannot be billed on: {reason}"
+        )
     if not days:
         return Withheld(
             service, "no_usage", "No usage was ever measured lately; nothing is pushed instead of 0."

@@ -90,6 +90,7 @@ GOALS = {
     "p12_within_60s": Goal("%", "==", 100),
     "p12_p99": Goal("s", "<=", 5),
     "p13_calls_per_alert": Goal("calls", "<=", 2),
+    "p14_push_calls": Goal("% more than the fewest", "<=", 10),
 }
 
 

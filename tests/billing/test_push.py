@@ -37,6 +37,7 @@ from tests import make
 @pytest.fixture
 def world(live_world: make.World) -> make.World:
     make.billing(live_world)
+    make.credulous(live_world)
     return live_world
 
 

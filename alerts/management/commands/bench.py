@@ -24,6 +24,7 @@ from alerts.proving import (
     bench_intake,
     bench_memory,
     bench_processes,
+    bench_push,
     bench_tickets,
     stack,
 )
@@ -42,6 +43,7 @@ MEASUREMENTS = {
     "p8_large": Measurement(bench_choices.large, once=True),
     "p10": Measurement(bench_choices.autotask, once=True),
     "p13": Measurement(bench_tickets.calls, once=True),
+    "p14": Measurement(bench_push.calls, once=True),
     "p11": Measurement(bench_tickets.isolation, once=True),
     "p12": Measurement(bench_tickets.promise, once=True),
     "p7": Measurement(bench_memory.memory, once=True),

@@ -12,7 +12,6 @@ from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from integrations.psa.connectwise.options import recurring
 from integrations.psa.connectwise.rest import Rest, Row, number, setting_reference, text_of
 from integrations.psa.connectwise.tickets import moment
 from integrations.psa.errors import Misconfigured
@@ -27,8 +26,9 @@ _ROUNDING = Decimal("0.01")
 _MOST_DIGITS = 30
 _FIELDS = (
     "id,product/id,product/identifier,quantity,lessIncluded,unitPrice,serialNumber,invoiceDescription,"
-    "description,effectiveDate,cancelledDate"
+    "description,effectiveDate,cancelledDate,agreementStatus"
 )
+OVER = {"Cancelled", "Expired", "Inactive"}
 
 
 def decimal_text(value: Any) -> str:
@@ -53,6 +53,7 @@ def line_state(row: Row) -> LineState:
         serial_number=text_of(row, "serialNumber"),
         invoice_description=text_of(row, "invoiceDescription"),
         cancelled_on=text_of(row, "cancelledDate")[:10] or None,
+        agreement_status=text_of(row, "agreementStatus"),
         unit_price=decimal_text(row["unitPrice"]) if row.get("unitPrice") is not None else None,
     )
 
@@ -72,7 +73,7 @@ class Agreements:
         return [line_state(row) for row in rows]
 
     def plan(self, wanted: WantedLines, now: datetime | None = None) -> Plan:
-        """One read for each page of lines; one more, of the agreement itself, when something is to be written."""
+        """One read for each page of lines, which tell whether their agreement is over."""
         lines = self.lines(wanted.agreement_id)
         current = [line for line in lines if not is_over(line, now or datetime.now(UTC))]
         claims = Counter(_claim(line, current) for line in wanted.lines)
@@ -82,20 +83,13 @@ class Agreements:
             else _claimed_twice(line, wanted)
             for line in wanted.lines
         ]
-        found = {"lines": [_as_json(line) for line in lines]}
-        if not any(isinstance(outcome, PlanItem) for outcome in outcomes):
-            return Plan.of(wanted.agreement_id, outcomes, found)
-        agreement = self._rest.get(f"/finance/agreements/{number(wanted.agreement_id)}")
-        is_recurring, reason = recurring(agreement)
-        if not is_recurring:
+        if over := {line.agreement_status for line in lines} & OVER:
+            reason = f"The agreement is {min(over).lower()}."
             outcomes = [
                 _not_billable(outcome, wanted, reason) if isinstance(outcome, PlanItem) else outcome
                 for outcome in outcomes
             ]
-        next_invoice_on = text_of(agreement, "nextInvoiceDate")[:10]
-        return Plan.of(
-            wanted.agreement_id, outcomes, {**found, "agreement": {"next_invoice_on": next_invoice_on}}
-        )
+        return Plan.of(wanted.agreement_id, outcomes, {"lines": [_as_json(line) for line in lines]})
 
 
 def _not_billable(item: PlanItem, agreement: WantedLines, reason: str) -> Finding:
