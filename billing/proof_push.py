@@ -190,9 +190,9 @@ def calls_for_a_fleet(clients: int = 1000, services: int = 5, changed: float = 0
             words[place] = (*words[place][:2], 11)
         for start in range(0, len(words), 1000):
             shop.use_all(words[start : start + 1000])
-        before = int(sandbox.control.counts()["requests"])
+        before = int(sandbox.control.counts()["total"])
         sync_all(shop)
-        made = int(sandbox.control.counts()["requests"]) - before
+        made = int(sandbox.control.counts()["total"]) - before
     return made, clients + len(places)
 
 

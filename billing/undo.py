@@ -19,7 +19,7 @@ from billing import doubts, synchronize, terms, usage
 from billing.decisions import Decider, Refused
 from billing.guards import amount, key_of
 from billing.models import PushBatch, PushItem, PushRun, Question
-from integrations import effective
+from integrations import companies, effective
 from integrations.models import Credentials, Delivery
 from integrations.psa.plan import Plan, PlanItem
 from integrations.psa.port import Psa
@@ -113,6 +113,7 @@ def take_up(psa: Psa, client: Client, credentials: Credentials, delivery: Delive
         if terms.for_client(client).mode == Mode.OBSERVE:
             told.append("An undo waits: in observe mode nothing is written.")
             continue
+        company = companies.links_of([client.pk], [credentials.pk]).get((client.pk, credentials.pk), "")
         plan = plan_undo(psa, run, company)
         PushRun.objects.filter(pk=run.pk).update(delivery=delivery)
         if run.state == State.APPROVED and run.approved_digest == plan.plan.digest:
