@@ -25,6 +25,8 @@ from portal.models import Client
 Kind = Question.Kind
 Answer = Question.Answer
 DAYS_TOLD = 14
+PSA_ROUNDS = Decimal("0.01")
+"""ConnectWise keeps two decimals; what differs by less is nobody's own number."""
 ACCOUNTS_TOLD = 20
 FLEET_STANDS = timedelta(hours=1)
 
@@ -195,7 +197,8 @@ class Guards:
             return None
         if known.line_id and known.line_id != change.line_id:
             return None
-        if change.before in (known.quantity, known.maybe):
+        ours = [quantity for quantity in (known.quantity, known.maybe) if quantity is not None]
+        if any(abs(change.before - quantity) < PSA_ROUNDS for quantity in ours):
             return None
         text = (
             f"Somebody changed the line in the PSA: it said {plain(known.quantity)} when we last knew it"

@@ -160,6 +160,7 @@ class Push:
                         self.pushed.told += proposals.void(found, guarded.plan)
                         self.remember(lines, guarded, PushRun.State.WAITING)
                     return
+                PushRun.objects.filter(pk=run.pk).update(delivery=self.task.delivery)
             else:
                 self.pushed.told += proposals.void(found, guarded.plan, mode=self.terms.mode)
                 is_live = self.terms.mode != Mode.OBSERVE

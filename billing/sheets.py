@@ -42,7 +42,7 @@ class Sheet:
         """The lines that can be read; the others are added to `problems`."""
         for number, cells in self.rows:
             if isinstance(cells, str):
-                problems.append(Problem(number, "", cells))
+                problems.append(Problem(number, column="", text=cells))
                 continue
             line = Line()
             line.number = number

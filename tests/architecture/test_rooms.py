@@ -30,7 +30,7 @@ DOORS = {
     "serializers",
 }
 # A door of one subject is named for both: mappingviews, mappingforms.
-NAMED_DOORS = ("views", "forms")
+NAMED_DOORS = ("views", "forms", "api")
 # library -> where it may be imported; requests has its one door, what lies beneath it may be split
 WAYS_OUT = {
     "requests": "integrations.psa.transport",

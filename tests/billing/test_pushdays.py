@@ -43,6 +43,8 @@ def test_s1_24_a_push_day_is_asked_for_once_and_as_one_batch(
     monthly: Billed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     at(monkeypatch, "2026-11-30T09:00")
+    monthly.use(12)
+    assert not monthly.is_asked()
     assert [pushdays.ask_due(), pushdays.ask_due()] == [2, 0]
     assert PushDay.objects.get(client=monthly.client).due_on == date(2026, 11, 30)
     monthly.run()

@@ -199,3 +199,22 @@ def test_s4_31_the_invoice_text_is_fitted_to_the_psas_length_and_says_what_was_l
 def test_settings_belong_to_one_level(shop: Billed) -> None:
     with pytest.raises(IntegrityError), transaction.atomic():
         shop.settings(client=shop.client)
+
+
+def test_s1_11_agreements_and_products_are_chosen_over_rest_by_the_psas_id(shop: Billed) -> None:
+    api = make.api(make.token(shop.partner))
+    chosen = {
+        "client": shop.client.managed_id,
+        "agreement": link(shop).agreement.psa_id,
+        "creates_lines": True,
+    }
+    assert api.put("/api/v1/agreement-links", chosen).status_code == 200
+    assert link(shop).creates_lines
+    answer: dict[str, str] = api.put("/api/v1/agreement-links", {**chosen, "agreement": "1"}).json()
+    assert (answer["status"], answer["code"]) == (409, "unknown_agreement")
+    product = shop.credentials.choices.get(kind="product", name="BDR-SERVER")
+    said = {"organization": str(shop.organization.pk), "service": "bdr-servers", "product": product.psa_id}
+    assert api.put("/api/v1/cross-references", said).json()["product"] == product.psa_id
+    rival = make.api(make.token(make.partner("Rival")))
+    assert rival.put("/api/v1/cross-references", said).status_code == 404
+    assert rival.put("/api/v1/agreement-links", chosen).status_code == 400
