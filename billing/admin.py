@@ -10,9 +10,14 @@ from django.http import HttpRequest
 from billing.models import (
     AgreementLink,
     BackupStatistics,
+    BilledLine,
+    BillingSettings,
     CrossReference,
+    PushBatch,
+    PushDay,
     PushItem,
     PushRun,
+    Question,
     ReportRun,
     ReportSetup,
     ReportWindow,
@@ -25,7 +30,16 @@ from portal.tenantadmin import PortalAdmin, TenantAdmin, TenantInline, TenantLog
 
 @admin.register(Service)
 class ServiceAdmin(PortalAdmin):
-    list_display = ("name", "key", "unit", "aggregation", "rounding", "billed_by_default")
+    list_display = (
+        "name",
+        "key",
+        "unit",
+        "aggregation",
+        "rounding",
+        "step",
+        "billed_by_default",
+        "is_yes_no",
+    )
     list_filter = ("aggregation", "billed_by_default")
     search_fields = ("name", "key")
 
@@ -136,3 +150,46 @@ class ReportRunAdmin(TenantLogAdmin):
 class ReportSetupAdmin(TenantLogAdmin):
     list_display = ("credentials", "asked_at", "verified_at", "error_text")
     search_fields = ("credentials__public_key",)
+
+
+@admin.register(BillingSettings)
+class BillingSettingsAdmin(TenantLogAdmin):
+    """Changed on the Billing Settings pages, which note who did: four eyes count on that."""
+
+    list_display = (
+        "organization",
+        "client",
+        "schedule",
+        "is_enabled",
+        "four_eyes",
+        "updated_by",
+        "updated_at",
+    )
+    search_fields = ("organization__name", "client__name")
+
+
+@admin.register(PushDay)
+class PushDayAdmin(TenantLogAdmin):
+    list_display = ("client", "due_on", "asked_at")
+    search_fields = ("client__name",)
+
+
+@admin.register(PushBatch)
+class PushBatchAdmin(TenantLogAdmin):
+    list_display = ("asked_at", "cause", "asked_by", "undoes")
+    list_display_links = ("asked_at",)
+    search_fields = ("cause",)
+
+
+@admin.register(Question)
+class QuestionAdmin(TenantLogAdmin):
+    list_display = ("asked_at", "client", "service", "kind", "current", "proposed", "answer", "answered_as")
+    list_display_links = ("asked_at",)
+    list_filter = ("kind", "answer")
+    search_fields = ("client__name", "service__name")
+
+
+@admin.register(BilledLine)
+class BilledLineAdmin(TenantLogAdmin):
+    list_display = ("client", "service", "agreement_id", "line_id", "quantity", "known_at")
+    search_fields = ("client__name", "service__name", "=line_id")

@@ -15,6 +15,8 @@ from datetime import timedelta
 from django.conf import settings
 from django.db import transaction
 
+from billing import billedlines
+from billing.guards import key_of
 from billing.models import PushItem, PushRun
 from integrations.lanes import LeaseLost
 from integrations.models import Status
@@ -36,6 +38,8 @@ def carry_out(psa: Psa, run: PushRun, plan: Plan) -> None:
     Raises LeaseLost, with nothing sent, when another process has taken over and declared the run in doubt.
     """
     written: set[str] = set()
+    services = billedlines.services_of(run)
+    billedlines.intend(run, plan)
     for item in plan.items:
         on_its_way(run)
         try:
@@ -44,8 +48,10 @@ def carry_out(psa: Psa, run: PushRun, plan: Plan) -> None:
             failed(run, item, error, is_partly=bool(written))
             raise
         written.add(item.key)
-        rows = run.items.filter(service__key=item.key)
-        rows.update(state=PushItem.State.DONE, line_id=applied.record_id)
+        key = key_of(item)
+        billedlines.written(run, services[key], item, applied.record_id)
+        if key == item.key:
+            run.items.filter(service__key=key).update(state=PushItem.State.DONE, line_id=applied.record_id)
     run.state, run.sent_at, run.finished_at = PushRun.State.DONE, None, clock.now()
     run.save(update_fields=["state", "sent_at", "finished_at"])
 
@@ -69,7 +75,7 @@ def failed(run: PushRun, item: PlanItem, error: PsaError, *, is_partly: bool) ->
         run.error_text, run.finished_at = error.text, now
         run.save(update_fields=["state", "sent_at", "error_text", "finished_at"])
         state = PushItem.State.IN_DOUBT if error.outcome_unknown else PushItem.State.FAILED
-        close_items(run, item.key, state, error.text)
+        close_items(run, key_of(item), state, error.text)
 
 
 def close_items(run: PushRun, last: str, state: str, text: str) -> None:

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from billing import reportorders, reportsetup, synchronize
+from billing import (
+    pushdays,
+    reportorders,
+    reportsetup,
+    synchronize,
+)
 
 
 def synchronize_due() -> None:
@@ -15,3 +20,7 @@ def report_due() -> None:
 
 def verify_report_setup(credentials_id: str) -> None:
     reportsetup.verify(credentials_id)
+
+
+def push_days() -> None:
+    pushdays.ask_due()

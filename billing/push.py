@@ -1,52 +1,35 @@
-"""Make the agreement in the PSA say what the client used (asked by the dispatcher and by previews).
+"""Make the agreement in the PSA say what the client used (asked by the dispatcher).
 
-wanted (usage x cross-reference x aggregation x rounding) -> plan -> guards -> stored run -> apply. The run is stored,
-with before and after of every line, before anything is written; it is the unit of undo.
+wanted -> plan -> guards -> stored run -> (held for approval | apply). The run is stored, with before and after of every
+line, before anything is written; it is the unit of undo.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime
-from decimal import Decimal
+from datetime import datetime
 
 from django.db import IntegrityError, transaction
 
-from billing import doubts, quantities, synchronize, usage
-from billing.crossreferences import CrossReferences
-from billing.models import AgreementLink, CrossReference, PushItem, PushRun, Service
+from billing import billedlines, doubts, proposals, questions, synchronize, terms, undo, usage
+from billing.guards import Guarded, Guards
+from billing.models import PushItem, PushRun
+from billing.terms import Terms
+from billing.wanted import Wanted, agreement_links, wanted_for
 from integrations import companies, effective, outcomes
 from integrations.dispatcher import Task
 from integrations.models import Credentials, Delivery, Status
 from integrations.outcomes import Outcome
 from integrations.psa.plan import Plan
 from integrations.psa.port import Psa
-from integrations.psa.wanted import WantedLine, WantedLines
-from portal import chaos, clock, inheritance
-from portal.models import Client
+from integrations.psa.wanted import WantedLines
+from portal import chaos, clock
+from portal.models import Client, Mode
 
 UNSETTLED = "units_unsettled"
 """The adapter's finding that an earlier change of a line, by whomever, may still be carried out."""
 LOOK_AGAIN = 60.0
-
-
-@dataclass(frozen=True)
-class Withheld:
-    """A service that is not pushed, and why: a stable reason and a sentence."""
-
-    service: Service
-    reason: str
-    text: str
-
-
-@dataclass
-class Wanted:
-    """What one client's agreements should say, and what is withheld."""
-
-    agreements: list[WantedLines] = field(default_factory=list)
-    withheld: list[Withheld] = field(default_factory=list)
-    services: dict[str, Service] = field(default_factory=dict)
 
 
 @dataclass
@@ -54,123 +37,11 @@ class Pushed:
     """What the runs of one synchronization did, in numbers for the sentence on the delivery."""
 
     written: int = 0
+    waiting: int = 0
     unchanged: int = 0
     held: int = 0
     plans: list[Plan] = field(default_factory=list)
-
-
-def wanted_for(client: Client, credentials: Credentials, company_id: str, *, today: date) -> Wanted:
-    """The lines that should be there. Unknown is not zero: without fresh usage a service is withheld."""
-    references = CrossReferences.of(client.partner_id).for_client(client)
-    links = agreement_links(client, credentials)
-    days = usage.days_of(client, [row.service_id for row in references], today=today)
-    wanted = Wanted()
-    lines: dict[object, tuple[AgreementLink, list[WantedLine]]] = {}
-    for row in references:
-        withheld = why_withheld(row, credentials, links, days.get(row.service_id, []), today)
-        if withheld is not None:
-            wanted.withheld.append(withheld)
-            continue
-        link = links.get(row.service_id) or links[None]
-        wanted.services[row.service.key] = row.service
-        line = wanted_line(row, link, client, days[row.service_id])
-        lines.setdefault(link.agreement_id, (link, []))[1].append(line)
-    wanted.agreements = [
-        WantedLines(
-            agreement_id=link.agreement.psa_id,
-            agreement_name=link.agreement.name,
-            company_id=company_id,
-            lines=tuple(rows),
-        )
-        for link, rows in lines.values()
-    ]
-    return wanted
-
-
-def agreement_links(client: Client, credentials: Credentials) -> dict[object, AgreementLink]:
-    rows = AgreementLink.objects.filter(client=client, credentials=credentials).select_related("agreement")
-    return {row.service_id: row for row in rows}
-
-
-def why_withheld(
-    row: CrossReference,
-    credentials: Credentials,
-    links: dict[object, AgreementLink],
-    days: Sequence[usage.Day],
-    today: date,
-) -> Withheld | None:
-    """The first reason not to push a service over this connection; None when it may go."""
-    service = row.service
-    if not row.is_billed:
-        return Withheld(service, "unticked", "Not billed (unticked).")
-    if row.product is None:
-        return Withheld(service, "no_product", "No PSA product is chosen in the cross-reference.")
-    if row.product.credentials_id != credentials.pk:
-        return elsewhere(service, f"Product {row.product.name}", "a product")
-    if row.product.vanished_at is not None:
-        return Withheld(service, "product_gone", f"Product {row.product.name} is no longer in the PSA.")
-    if row.service_id not in links and None not in links:
-        return Withheld(service, "no_agreement", "No agreement is chosen for this service.")
-    agreement = (links.get(row.service_id) or links[None]).agreement
-    if agreement.credentials_id != credentials.pk:
-        return elsewhere(service, f"Agreement {agreement.name}", "an agreement")
-    if agreement.vanished_at is not None:
-        return Withheld(service, "agreement_gone", f"Agreement {agreement.name} is no longer in the PSA.")
-    if not days:
-        return Withheld(
-            service, "no_usage", "No usage was ever measured lately; nothing is pushed instead of 0."
-        )
-    if not usage.is_fresh(days, today):
-        return Withheld(
-            service, "stale", f"The newest usage is of {days[-1].on:%Y-%m-%d}; a stale number is not pushed."
-        )
-    return None
-
-
-def elsewhere(service: Service, what: str, another: str) -> Withheld:
-    """Each PSA numbers its own records: what one calls 302 is something else in another."""
-    text = f"{what} belongs to another PSA connection; choose {another} of the one in effect here."
-    return Withheld(service, "other_connection", text)
-
-
-def wanted_line(
-    row: CrossReference, link: AgreementLink, client: Client, days: Sequence[usage.Day]
-) -> WantedLine:
-    assert row.product is not None  # else it was withheld
-    quantity = quantities.quantity_of(row.service, days)
-    return WantedLine(
-        key=row.service.key,
-        product_id=row.product.psa_id,
-        product_name=row.product.name,
-        quantity=quantity,
-        serial_number=client.managed_id,
-        invoice_description=(
-            invoice_description(row.service, client, days, quantity) if row.updates_description else None
-        ),
-        create_if_missing=link.creates_lines,
-    )
-
-
-def invoice_description(
-    service: Service, client: Client, days: Sequence[usage.Day], quantity: Decimal
-) -> str:
-    """The text of the invoice line: what was counted, when, and each account's share."""
-    newest = days[-1].on
-    counted = service.get_aggregation_display()
-    if service.aggregation != Service.Aggregation.LAST:
-        counted = f"{counted} of {newest:%Y-%m}"
-    lines = [f"{service.name}: {plain(quantity)} {service.unit} ({counted}, {newest})"]
-    lines += [
-        f"{key}: {plain(share)} {service.unit}"
-        for key, share in usage.accounts_on(client, service.pk, newest)
-    ]
-    return "\n".join(lines)
-
-
-def plain(number: Decimal) -> str:
-    """A number without trailing zeros and without exponent."""
-    text = f"{number:f}"
-    return text.rstrip("0").rstrip(".") if "." in text else text
+    told: list[str] = field(default_factory=list)
 
 
 # --- The dispatcher's handler ---------------------------------------------------------------------------------------
@@ -222,6 +93,7 @@ class PushTask:
         client = Client.objects.select_related("partner").get(pk=self.delivery.client_id)
         if waits := doubts.unsettled(client):
             return waits
+        undone = undo.take_up(psa, client, self.credentials, self.delivery)
         company = companies.links_of([client.pk], [self.credentials.pk]).get((client.pk, self.credentials.pk))
         if company is None:
             return outcomes.held(
@@ -229,90 +101,153 @@ class PushTask:
             )
         if not company:
             return outcomes.skipped("client_skipped", f"{client.name} is mapped to “skip”.")
-        mode = inheritance.mode_of(client, "billing", inheritance.Tree.of(client.partner_id)).value
+        agreed = terms.TermsOf.of(client.partner_id)
+        in_effect = agreed.for_client(client)
+        if not in_effect["is_enabled"]:
+            return outcomes.skipped(
+                "billing_off", f"{undone}Billing is switched off for {client.name}.".strip()
+            )
         as_of = clock.now()
-        wanted = wanted_for(client, self.credentials, company, today=usage.today_for(client))
+        wanted = wanted_for(client, self.credentials, company, today=usage.today_for(client), terms=in_effect)
         if not wanted.agreements:
-            return nothing_to_push(wanted)
-        return self.push(psa, client, wanted, as_of, writes=mode != "observe")
+            return nothing_to_push(wanted, undone)
+        return Push(self, psa, client, wanted, agreed, in_effect, as_of, undone).carry_out()
 
-    def push(self, psa: Psa, client: Client, wanted: Wanted, as_of: datetime, *, writes: bool) -> Outcome:
-        """`as_of` is when usage was read."""
-        pushed = Pushed(held=len(wanted.withheld))
-        for lines in wanted.agreements:
-            plan = psa.plan_lines(lines)
+
+@dataclass
+class Push:
+    """All agreements of one client, one after the other. `as_of` is when usage was read."""
+
+    task: PushTask
+    psa: Psa
+    client: Client
+    wanted: Wanted
+    agreed: terms.TermsOf
+    terms: Terms
+    as_of: datetime
+    undone: str = ""
+    pushed: Pushed = field(default_factory=Pushed)
+
+    def carry_out(self) -> Outcome:
+        self.pushed.held = len(self.wanted.withheld)
+        for lines in self.wanted.agreements:
+            plan = self.psa.plan_lines(lines)
             chaos.point("planned")
+            guards = Guards.of(self.client, self.task.credentials, self.terms, usage.today_for(self.client))
+            guarded = guards.look(plan, self.wanted)
             try:
-                run = remember(client, self, lines, plan, wanted, observed=not writes)
+                self.one(lines, plan, guarded)
             except IntegrityError:  # a process that lost its lane stored its own at the last moment
-                if waits := doubts.unsettled(client):
+                if waits := doubts.unsettled(self.client):
                     return waits
                 raise
-            pushed.plans.append(plan)
-            if writes:
-                doubts.carry_out(psa, run, plan)
-            pushed.written += len(plan.items)
-            pushed.unchanged += len(plan.unchanged)
-            pushed.held += len(plan.findings)
-        if not writes:
-            return outcomes.skipped("observe", f"Observe mode: {sentence(pushed)}.", plan=pushed.plans[0])
-        if waiting := [
-            finding for plan in pushed.plans for finding in plan.findings if finding.code == UNSETTLED
-        ]:
-            text = f"{sentence(pushed)}. {waiting[0].text} {waiting[0].advice}"
+            self.pushed.plans.append(guarded.plan)
+            self.pushed.unchanged += len(plan.unchanged)
+            self.pushed.held += len(plan.findings) + len(guarded.held)
+        return self.outcome()
+
+    def one(self, lines: WantedLines, plan: Plan, guarded: Guarded) -> None:
+        """Observe keeps the plan, approve keeps it until somebody says yes to exactly this, live writes it."""
+        writes = len(guarded.plan.items)
+        with transaction.atomic():
+            guarded.store()
+            found = proposals.find(self.client, self.task.credentials, lines.agreement_id)
+            if self.terms.mode == Mode.APPROVE and writes:
+                run = proposals.accepted(found, guarded.plan)
+                if run is None:
+                    self.pushed.waiting += writes
+                    if not proposals.still_waits(found, guarded.plan, self.task.delivery):
+                        self.pushed.told += proposals.void(found, guarded.plan)
+                        self.remember(lines, guarded, PushRun.State.WAITING)
+                    return
+                PushRun.objects.filter(pk=run.pk).update(delivery=self.task.delivery)
+            else:
+                self.pushed.told += proposals.void(found, guarded.plan, mode=self.terms.mode)
+                is_live = self.terms.mode != Mode.OBSERVE
+                run = self.remember(
+                    lines, guarded, PushRun.State.PLANNED if is_live else PushRun.State.OBSERVED
+                )
+                if not is_live:
+                    self.pushed.written += writes
+                    return
+            billedlines.confirm(run, lines, plan, self.wanted, guarded.held)
+        doubts.carry_out(self.psa, run, guarded.plan)
+        questions.settle(self.client, self.task.credentials, guarded.plan)
+        self.pushed.written += writes
+
+    def remember(self, lines: WantedLines, guarded: Guarded, state: str) -> PushRun:
+        """Store the run, with before and after, before anything is written."""
+        links = list(agreement_links(self.client, self.task.credentials).values())
+        sends = state == PushRun.State.PLANNED and guarded.plan.items
+        run = PushRun.objects.create(
+            partner_id=self.client.partner_id,
+            client=self.client,
+            delivery=self.task.delivery,
+            batch_id=synchronize.batch_of(self.task.delivery),
+            credentials=self.task.credentials,
+            agreement_id=lines.agreement_id,
+            agreement_name=lines.agreement_name,
+            state=state,
+            sent_at=clock.now() if sends else None,
+            plan=guarded.plan.as_json(),
+            digest=guarded.plan.digest,
+            needs_four_eyes=self.terms["four_eyes"],
+            asked_by_id=synchronize.asker_of(self.task.delivery),
+            settings_by=terms.changed_last_by(self.client, self.agreed, links),
+        )
+        PushItem.objects.bulk_create(items_of(run, lines, guarded, self.wanted))
+        return run
+
+    def outcome(self) -> Outcome:
+        pushed = self.pushed
+        text = " ".join([f"{self.undone}{sentence(pushed)}.", *pushed.told])
+        plan = pushed.plans[0]
+        if self.terms.mode == Mode.OBSERVE:
+            return outcomes.skipped("observe", f"Observe mode: {text}", plan=plan)
+        findings = [finding for one in pushed.plans for finding in one.findings if finding.code == UNSETTLED]
+        if findings:
+            text = f"{text} {findings[0].text} {findings[0].advice}"
             return Outcome(
-                status=Status.WAITING,
-                reason="unsettled",
-                text=text,
-                plan=pushed.plans[0],
-                again_in=LOOK_AGAIN,
+                status=Status.WAITING, reason="unsettled", text=text, plan=plan, again_in=LOOK_AGAIN
             )
-        return outcomes.done(f"{sentence(pushed)}.", plan=pushed.plans[0], as_of=as_of)
+        if pushed.waiting:
+            return outcomes.held(
+                proposals.WAITS,
+                f"{text} A Partner Senior Manager decides under Billing > Approvals.",
+                plan=plan,
+                as_of=self.as_of,
+            )
+        return outcomes.done(text, plan=plan, as_of=self.as_of)
 
 
-def nothing_to_push(wanted: Wanted) -> Outcome:
+def nothing_to_push(wanted: Wanted, undone: str) -> Outcome:
     """No line may be written; the reasons are told one by one."""
     if not wanted.withheld:
-        return outcomes.skipped("nothing_billable", "No service of this client has a cross-reference.")
-    reasons = "; ".join(f"{row.service.name}: {row.text}" for row in wanted.withheld)
+        return outcomes.skipped(
+            "nothing_billable", f"{undone}No service of this client has a cross-reference."
+        )
+    reasons = undone + "; ".join(f"{row.service.name}: {row.text}" for row in wanted.withheld)
     if all(row.reason == "no_agreement" for row in wanted.withheld):
         return outcomes.held("no_agreement", reasons)
     return outcomes.skipped("nothing_billable", reasons)
 
 
 def sentence(pushed: Pushed) -> str:
-    return f"{pushed.written} lines written, {pushed.unchanged} unchanged, {pushed.held} not pushed"
+    waits = f"{pushed.waiting} wait for approval, " if pushed.waiting else ""
+    return f"{pushed.written} lines written, {waits}{pushed.unchanged} unchanged, {pushed.held} not pushed"
 
 
-def remember(
-    client: Client, task: PushTask, lines: WantedLines, plan: Plan, wanted: Wanted, *, observed: bool
-) -> PushRun:
-    """Store the run, with before and after, before anything is written."""
-    with transaction.atomic():
-        run = PushRun.objects.create(
-            partner_id=client.partner_id,
-            client=client,
-            delivery=task.delivery,
-            credentials=task.credentials,
-            agreement_id=lines.agreement_id,
-            agreement_name=lines.agreement_name,
-            state=PushRun.State.OBSERVED if observed else PushRun.State.PLANNED,
-            sent_at=None if observed or not plan.items else clock.now(),
-            plan=plan.as_json(),
-            digest=plan.digest,
-        )
-        PushItem.objects.bulk_create(items_of(run, lines, plan, wanted))
-    return run
-
-
-def items_of(run: PushRun, lines: WantedLines, plan: Plan, wanted: Wanted) -> list[PushItem]:
-    planned = {item.key: item for item in plan.items}
-    findings = {finding.key: finding for finding in plan.findings}
+def items_of(run: PushRun, lines: WantedLines, guarded: Guarded, wanted: Wanted) -> list[PushItem]:
+    planned = {item.key: item for item in guarded.plan.items}
+    findings = {finding.key: finding for finding in guarded.plan.findings}
     rows = []
     for line in lines.lines:
         item, finding = planned.get(line.key), findings.get(line.key)
-        row = PushItem(partner_id=run.partner_id, run=run, service=wanted.services[line.key])
-        if item is not None:
+        row = PushItem(partner_id=run.partner_id, run=run, service=wanted.references[line.key].service)
+        if line.key in guarded.held:
+            row.state, row.text = PushItem.State.HELD, guarded.held[line.key]
+            row.question = guarded.questions.get(line.key)
+        elif item is not None:
             row.line_id, row.before, row.after = item.record_id or "", dict(item.before), dict(item.after)
             row.text = item.reason
         elif finding is not None:

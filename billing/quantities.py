@@ -9,6 +9,15 @@ from billing.models import Service
 from billing.usage import Day
 
 WHOLE = Decimal(1)
+
+
+def percentile(quantities: Sequence[Decimal], percent: int) -> Decimal:
+    """Nearest rank: the smallest that so many percent of the days do not exceed; with few days, the highest."""
+    in_order = sorted(quantities)
+    rank = -(-len(in_order) * percent // 100)
+    return in_order[max(rank, 1) - 1]
+
+
 ROUNDINGS = {
     Service.Rounding.UP: ROUND_CEILING,
     Service.Rounding.DOWN: ROUND_FLOOR,
@@ -18,6 +27,7 @@ AGGREGATIONS: Mapping[str, Callable[[Sequence[Day]], Decimal]] = {
     Service.Aggregation.LAST: lambda days: days[-1].quantity,
     Service.Aggregation.PEAK: lambda days: max(day.quantity for day in days),
     Service.Aggregation.AVERAGE: lambda days: sum((day.quantity for day in days), Decimal(0)) / len(days),
+    Service.Aggregation.PERCENTILE: lambda days: percentile([day.quantity for day in days], 95),
     Service.Aggregation.SUM: lambda days: sum((day.raw for day in days), Decimal(0)),
 }
 
@@ -27,10 +37,13 @@ def quantity_of(service: Service, days: Sequence[Day]) -> Decimal:
     quantity = AGGREGATIONS[service.aggregation](days)
     if service.is_yes_no:
         return WHOLE if quantity else Decimal(0)
-    return rounded(quantity, service.rounding)
+    return rounded(quantity, service.rounding, service.step)
 
 
-def rounded(quantity: Decimal, rounding: str) -> Decimal:
+def rounded(quantity: Decimal, rounding: str, step: int = 1) -> Decimal:
+    """`step` counts for the rounding of that name alone: 12 in steps of 5 are 15."""
+    if rounding == Service.Rounding.STEP:
+        return (quantity / step).quantize(WHOLE, rounding=ROUND_CEILING) * step
     if rounding == Service.Rounding.NONE:
         return quantity.quantize(Decimal("0.0001"))
     return quantity.quantize(WHOLE, rounding=ROUNDINGS[Service.Rounding(rounding)])

@@ -16,7 +16,8 @@ from django.db import IntegrityError, transaction
 from django.db.models import Exists, OuterRef, Q, Subquery
 from django.db.models.functions import Coalesce, TruncDate
 
-from billing.models import AgreementLink, SynchronizeWindow, Usage
+from billing import schedule
+from billing.models import AgreementLink, PushBatch, SynchronizeWindow, Usage
 from integrations import effective, eventlog, outcomes, wake
 from integrations.models import Action, Delivery, Event, Status
 from integrations.models.eventlog import EventAction, Severity
@@ -30,6 +31,10 @@ CAUSES = {
     "due": "Usage waits to be pushed.",
     "push_day": "Push day has come.",
     "button": "Somebody pressed Synchronize.",
+    "approved": "A plan was approved.",
+    "answered": "A question about a quantity was answered.",
+    "undo": "A push is to be undone.",
+    "settings": "Billing settings were changed.",
 }
 
 
@@ -56,7 +61,12 @@ def request(client: Client, *, cause: str, by: User | None = None, at_once: bool
 
 
 def request_many(
-    clients: Iterable[Client], *, cause: str, by: User | None = None, at_once: bool = False
+    clients: Iterable[Client],
+    *,
+    cause: str,
+    by: User | None = None,
+    at_once: bool = False,
+    batch: PushBatch | None = None,
 ) -> list[Delivery]:
     """The portal notices a cause: one event and one delivery a client, unless one waits already.
 
@@ -71,9 +81,11 @@ def request_many(
     with transaction.atomic():
         if at_once:
             hurry(left)
+        if batch is not None:
+            adopt(left, batch, by)
         for _ in range(MOST_LOOKS):
             waiting = waiting_clients(left)
-            rows = [order(client, cause, by) for client in left if client.pk not in waiting]
+            rows = [order(client, cause, by, batch) for client in left if client.pk not in waiting]
             stored = store(rows, at_once=at_once)
             asked += [row for row in rows if row.pk in stored]
             left = [row.client for row in rows if row.pk not in stored]
@@ -124,7 +136,7 @@ def request_due_in(zone: str) -> int:
     billed = AgreementLink.objects.filter(client=OuterRef("pk"))
     due = Client.objects.filter(Exists(billed), Exists(unpushed), ~Exists(tried), is_active=True)
     due = due.filter(partner__time_zone=zone)
-    return len(request_many(due.select_related("partner")[:MOST_DUE], cause="due"))
+    return len(request_many(schedule.continuous(due.select_related("partner")[:MOST_DUE]), cause="due"))
 
 
 def hurry(clients: Sequence[Client]) -> None:
@@ -133,6 +145,16 @@ def hurry(clients: Sequence[Client]) -> None:
     rows = Delivery.objects.filter(subject__in=subjects, status=Status.WAITING, due_at__gt=clock.now())
     if rows.update(due_at=clock.now(), reason=""):
         wake.ring()
+
+
+def adopt(clients: Sequence[Client], batch: PushBatch, by: User | None) -> None:
+    """Synchronizations that wait already belong to the batch that asks for them now."""
+    subjects = [subject_of(client.pk) for client in clients]
+    waiting = Delivery.objects.filter(subject__in=subjects, status=Status.WAITING).values("event")
+    events = list(Event.objects.filter(pk__in=waiting))
+    for event in events:
+        event.data = {**event.data, "batch": str(batch.pk), **({"asked_by": str(by.pk)} if by else {})}
+    Event.objects.bulk_update(events, ["data"], batch_size=500)
 
 
 HELD_FOR_SETUP = ("no_psa", "no_company", "no_agreement")
@@ -160,7 +182,7 @@ def take_over(delivery: Delivery) -> bool:
     return newer.exists()
 
 
-def order(client: Client, cause: str, by: User | None) -> Delivery:
+def order(client: Client, cause: str, by: User | None, batch: PushBatch | None = None) -> Delivery:
     event = Event(
         partner_id=client.partner_id,
         client=client,
@@ -175,6 +197,10 @@ def order(client: Client, cause: str, by: User | None) -> Delivery:
         summary=CAUSES[cause] + (f" ({by.email})" if by else ""),
         occurred_at=clock.now(),
         trace=[{"step": "delivery", "text": "Synchronization was asked for."}],
+        data={
+            **({"asked_by": str(by.pk)} if by else {}),
+            **({"batch": str(batch.pk)} if batch else {}),
+        },
     )
     return Delivery(
         partner_id=client.partner_id,
@@ -184,6 +210,15 @@ def order(client: Client, cause: str, by: User | None) -> Delivery:
         subject=subject_of(client.pk),
         notification_name=cause.replace("_", " "),
     )
+
+
+def asker_of(delivery: Delivery) -> str | None:
+    """The person who asked for a synchronization, if one did."""
+    return delivery.event.data.get("asked_by")
+
+
+def batch_of(delivery: Delivery) -> str | None:
+    return delivery.event.data.get("batch")
 
 
 def succeeded(client: Client, *, as_of: datetime) -> None:

@@ -2,7 +2,12 @@
 
 from django.urls import path
 
-from billing import statisticsviews, views
+from billing import (
+    pushviews,
+    setupviews,
+    statisticsviews,
+    views,
+)
 
 urlpatterns = [
     path("clients/<uuid:pk>/agreement", views.client_agreement, name="client_agreement"),
@@ -11,5 +16,27 @@ urlpatterns = [
     path("clients/<uuid:pk>/report/update", statisticsviews.update_report, name="update_report"),
     path("clients/<uuid:pk>/report/approve", statisticsviews.approve_report, name="approve_report"),
     path("connections/<uuid:pk>/report-setup", statisticsviews.verify_setup, name="verify_report_setup"),
+    path("clients/<uuid:pk>/agreement/choose", setupviews.choose_agreement, name="choose_agreement"),
+    path("clients/<uuid:pk>/billing/preview", pushviews.client_preview, name="client_preview"),
+    path("billing/preview", pushviews.preview, name="billing_preview"),
+    path("billing/push", pushviews.push_now, name="billing_push_now"),
+    path("billing/approvals", pushviews.approvals, name="approvals"),
+    path("billing/approvals/decide", pushviews.decide, name="decide_runs"),
+    path("billing/questions/answer", pushviews.answer, name="answer_questions"),
+    path("billing/runs", pushviews.runs, name="push_runs"),
+    path("billing/runs/<uuid:pk>", pushviews.run, name="push_run"),
+    path("billing/runs/<uuid:pk>/undo", pushviews.undo_run, name="undo_run"),
+    path("billing/batches/<uuid:pk>/undo", pushviews.undo_batch, name="undo_batch"),
+    path("billing/usage", setupviews.usage_page, name="usage"),
+    path("partnership/billing", setupviews.billing_overview, name="billing_overview"),
+    path("partnership/billing/<str:level>/<uuid:pk>", setupviews.billing_settings, name="billing_settings"),
+    path("partnership/cross-references", setupviews.cross_references, name="cross_references"),
+    path("partnership/cross-references/sheet", setupviews.export_sheet, name="cross_references_export"),
+    path("partnership/cross-references/import", setupviews.import_sheet, name="cross_references_import"),
+    path(
+        "partnership/cross-references/<str:level>/<uuid:pk>",
+        setupviews.cross_references_of,
+        name="cross_references_of",
+    ),
     path("status", views.status, name="status"),
 ]

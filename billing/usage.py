@@ -14,7 +14,7 @@ from decimal import Decimal
 from django.conf import settings
 from django.db import IntegrityError, OperationalError
 
-from billing import synchronize
+from billing import schedule, synchronize
 from billing.models import Service, Usage
 from portal import clock, database
 from portal.models import Account, Client
@@ -78,7 +78,7 @@ def _record(words: Sequence[Measured]) -> int:
         ]
     )
     clients = {word.client.pk: word.client for word in changed.values()}
-    synchronize.request_many(clients.values(), cause="usage")
+    synchronize.request_many(schedule.continuous(clients.values()), cause="usage")
     return len(changed)
 
 

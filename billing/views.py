@@ -14,9 +14,10 @@ from django.http import HttpResponse
 from django.shortcuts import redirect
 from django.views.decorators.http import require_POST, require_safe
 
-from billing import push, quantities, synchronize, usage
+from billing import quantities, synchronize, usage, wanted
 from billing.crossreferences import CrossReferences
 from billing.models import AgreementLink, CrossReference, PushRun, SynchronizeWindow
+from billing.setupviews import agreement_context
 from integrations import effective
 from integrations.models import Credentials, Lane
 from integrations.models.connections import Kind
@@ -62,6 +63,7 @@ def client_agreement(request: PageRequest, pk: uuid.UUID) -> HttpResponse:
         "runs": runs.order_by("-started_at", "-id")[:RUNS],
         "window": SynchronizeWindow.objects.filter(client=client).first() or SynchronizeWindow(client=client),
         "now": clock.now(),
+        **agreement_context(client),
     }
     return pages.show(request, "billing/client_agreement.html", context, partner=client.partner)
 
@@ -97,7 +99,7 @@ def why_not(
 ) -> str:
     if connection is None:
         return "No PSA connection is configured for this client."
-    withheld = push.why_withheld(row, connection, links, days, today)
+    withheld = wanted.why_withheld(row, connection, links, days, today)
     return withheld.text if withheld else ""
 
 

@@ -222,6 +222,12 @@ def take_line(
 
 def rows_of(content: bytes) -> tuple[dict[str, int], list[tuple[int, Sequence[str] | str]]]:
     """Where each column is, and the lines with their numbers; a line that is no CSV is a sentence instead."""
+    heading, lines = rows_of_text(content)
+    return columns_of(heading), lines
+
+
+def rows_of_text(content: bytes) -> tuple[Sequence[str], list[tuple[int, Sequence[str] | str]]]:
+    """The heading, and the lines with their numbers. Raises Unreadable."""
     if len(content) > MOST_BYTES:
         raise Unreadable(f"The file has more than {MOST_BYTES // 1024 // 1024} MB. Split it.")
     text = decoded(content)
@@ -229,7 +235,7 @@ def rows_of(content: bytes) -> tuple[dict[str, int], list[tuple[int, Sequence[st
     separator = max(",;\t", key=heading.count)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
     try:
-        columns = columns_of(next(reader))
+        first = next(reader)
     except (StopIteration, csv.Error):
         raise Unreadable("The file is empty, or its first line is no heading.") from None
     lines: list[tuple[int, Sequence[str] | str]] = []
@@ -238,7 +244,7 @@ def rows_of(content: bytes) -> tuple[dict[str, int], list[tuple[int, Sequence[st
         try:
             cells = next(reader)
         except StopIteration:
-            return columns, lines
+            return first, lines
         except csv.Error as error:
             lines.append(
                 (number, f"From here on the file is no CSV: {error}. Look for a quote that is not closed.")

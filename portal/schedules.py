@@ -9,6 +9,7 @@ EVERY: dict[str, int] = {
     "alerts.jobs.take_in_parked": 1,
     "alerts.jobs.sweep": 10,
     "billing.jobs.report_due": 60,
+    "billing.jobs.push_days": 5,
     "billing.jobs.synchronize_due": 60,
     "integrations.jobs.follow": 1,
     "integrations.jobs.forget_inbound": 60,

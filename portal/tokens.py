@@ -21,6 +21,9 @@ SCOPES = (
     "deliveries:write",
     "connections:read",
     "connections:test",
+    "billing:read",
+    "billing:write",
+    "billing:approve",
 )
 USED_EVERY = timedelta(minutes=1)
 

@@ -13,7 +13,7 @@ from rest_framework.test import APIClient
 from alerts.catalogue import EVENT_TYPES
 from alerts.models import Condition, EventType, Notification, TicketSettings
 from billing.catalogue import SERVICES
-from billing.models import AgreementLink, CrossReference, Service
+from billing.models import AgreementLink, BillingSettings, CrossReference, Service
 from integrations import choices, companies, connections
 from integrations.connections import Entered
 from integrations.dispatcher import Dispatcher
@@ -157,6 +157,13 @@ def billing(world: World, service: str = "online-backup-servers", product: str =
         organization=world.organization,
         service=Service.objects.get(key=service),
         product=world.credentials.choices.get(kind="product", psa_id=product),
+    )
+
+
+def credulous(world: World) -> None:
+    """No change of a quantity is too large to be believed."""
+    BillingSettings.objects.create(
+        partner=world.partner, organization=world.organization, jump_percent=1_000_000, jump_least=1_000_000
     )
 
 

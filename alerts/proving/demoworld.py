@@ -15,7 +15,7 @@ from cryptography.fernet import Fernet
 from django.conf import settings
 
 from alerts.models import Notification, TicketSettings
-from billing.models import AgreementLink, CrossReference, Service
+from billing.models import AgreementLink, BilledLine, CrossReference, Question, Service
 from integrations import choices, companies, connections, doctor
 from integrations.connections import Entered
 from integrations.models import Action, Choice, Credentials
@@ -294,6 +294,9 @@ def choose_billing(organization: Organization, client: Client, credentials: Cred
         service=Service.objects.get(key=part.service),
         defaults={"partner": organization.partner, "product": product},
     )
+    # The pretend PSA begins anew with each start; its quantities are nobody's change by hand.
+    BilledLine.objects.filter(client=client).delete()
+    Question.objects.filter(client=client).delete()
     AgreementLink.objects.update_or_create(
         client=client,
         credentials=credentials,

@@ -17,6 +17,7 @@ from pathlib import Path
 from django.conf import settings
 
 from alerts.proving import roles
+from billing import proof_adjustments, proof_push
 
 PATIENCE = 300.0
 
@@ -96,13 +97,60 @@ def free_port() -> int:
         return port
 
 
+def in_a_database_of_its_own(number: str) -> tuple[bool, str]:
+    """A demonstration of the billing room, in a process and an SQLite file of its own."""
+    with tempfile.TemporaryDirectory() as folder:
+        environment = {
+            **os.environ,
+            "DATABASE_URL": f"sqlite:///{Path(folder) / 'proof.sqlite3'}",
+            "DEBUG": "true",
+            "PSA_ALLOW_HTTP": "true",
+            "PSA_ALLOWED_NETWORKS": "127.0.0.0/8",
+            "PSA_ALLOWED_PORTS": ",".join(map(str, range(1024, 65536))),
+            "CONNECTWISE_CLIENT_ID": "5ca1ab1e-0000-4000-8000-000000000001",
+            "LOG_LEVEL": "ERROR",
+        }
+        for argv in (["migrate", "--verbosity", "0"], ["proofs", "--here", number]):
+            finished = subprocess.run(
+                [sys.executable, "manage.py", *argv],
+                cwd=settings.BASE_DIR,
+                env=environment,
+                capture_output=True,
+                text=True,
+                timeout=2 * PATIENCE,
+                check=False,
+            )
+    last = (finished.stdout.strip().splitlines() or finished.stderr.strip().splitlines() or ["no output"])[-1]
+    return finished.returncode == 0, last
+
+
+def show_here(number: str) -> tuple[bool, str]:
+    """One of the billing room's demonstrations, in the database at hand."""
+    return proof_push.PROOFS[number]()
+
+
+def plan_before_write() -> tuple[bool, str]:
+    return in_a_database_of_its_own("6.1")
+
+
+def undo_for_billing() -> tuple[bool, str]:
+    """ConnectWise in full; of Autotask that an adjustment, also a counter-adjustment, is never doubled."""
+    held, figure = in_a_database_of_its_own("6.5")
+    storm = proof_adjustments.storm(500, seed=65, start=time.time())
+    return held and storm.held, f"{figure}; Autotask: {storm}"
+
+
+def quantity_guards() -> tuple[bool, str]:
+    return in_a_database_of_its_own("6.6")
+
+
 PROOFS = (
-    Proof("6.1", "Plan before write"),
+    Proof("6.1", "Plan before write", plan_before_write),
     Proof("6.2", "One condition, one ticket", one_condition_one_ticket),
     Proof("6.3", "Follow the ticket wherever it goes"),
     Proof("6.4", "Reconciliation that ends in words"),
-    Proof("6.5", "Undo for billing"),
-    Proof("6.6", "Quantity guards"),
+    Proof("6.5", "Undo for billing", undo_for_billing),
+    Proof("6.6", "Quantity guards", quantity_guards),
     Proof("6.7", "Permission doctor", permission_doctor),
     Proof("6.8", "A PSA in the box", psa_in_the_box),
     Proof("6.9", "Replay lab"),

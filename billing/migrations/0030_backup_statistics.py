@@ -8,9 +8,9 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('billing', '0005_runs_in_doubt'),
         ('integrations', '0008_inbound'),
         ('portal', '0001_initial'),
+        ('billing', '0010_push_plans'),
     ]
 
     operations = [

@@ -127,6 +127,7 @@ class LineState:
     invoice_description: str
     cancelled_on: str | None
     unit_price: str | None = None
+    agreement_status: str = ""
 
 
 class Psa(Protocol):

@@ -43,6 +43,7 @@ class WantedLine:
 
     `quantity` is absolute, already aggregated and rounded. The line is found by `line_id`, else by product and
     `serial_number`, else by product alone when just one line has it. `invoice_description` None leaves it untouched.
+    `ends_on` ends the line on that day where a PSA knows such a day; nothing is ever deleted.
     """
 
     key: str
@@ -53,6 +54,7 @@ class WantedLine:
     line_id: str | None = None
     invoice_description: str | None = None
     create_if_missing: bool = False
+    ends_on: date | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -20,7 +20,12 @@ class Mode(models.TextChoices):
     """What a module may do at the PSA."""
 
     LIVE = "live", "Live"
+    APPROVE = "approve", "Approve"
     OBSERVE = "observe", "Observe"
+
+
+# Tickets and statistics cannot wait for a yes: an alarm would be over before anybody looked.
+WITHOUT_APPROVAL = [(mode.value, mode.label) for mode in (Mode.LIVE, Mode.OBSERVE)]
 
 
 def check_time_zone(name: str) -> None:
@@ -50,9 +55,9 @@ class Partner(Identified):
 class Modes(models.Model):
     """The three modules' modes at one level; null inherits from the level above (live when nobody says)."""
 
-    tickets_mode = models.CharField(max_length=10, choices=Mode, null=True, blank=True)
+    tickets_mode = models.CharField(max_length=10, choices=WITHOUT_APPROVAL, null=True, blank=True)
     billing_mode = models.CharField(max_length=10, choices=Mode, null=True, blank=True)
-    statistics_mode = models.CharField(max_length=10, choices=Mode, null=True, blank=True)
+    statistics_mode = models.CharField(max_length=10, choices=WITHOUT_APPROVAL, null=True, blank=True)
 
     class Meta:
         abstract = True

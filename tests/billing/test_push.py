@@ -14,12 +14,14 @@ from django.db import OperationalError, connections
 from django.urls import reverse
 from rest_framework.test import APIClient
 
-from billing import synchronize, usage
+from billing import questions, synchronize, usage
+from billing.decisions import Decider
 from billing.models import (
     AgreementLink,
     CrossReference,
     PushItem,
     PushRun,
+    Question,
     Service,
     SynchronizeWindow,
     Usage,
@@ -35,6 +37,7 @@ from tests import make
 @pytest.fixture
 def world(live_world: make.World) -> make.World:
     make.billing(live_world)
+    make.credulous(live_world)
     return live_world
 
 
@@ -113,10 +116,17 @@ def test_stale_usage_is_not_pushed_and_unknown_is_not_zero(world: make.World, dr
     assert "nothing is pushed instead of 0" in delivery.outcome or "stale" in delivery.outcome
 
 
-def test_a_zero_that_was_measured_is_pushed(world: make.World, drain: Any) -> None:
+def test_a_zero_that_was_measured_is_asked_about_once_and_then_pushed(world: make.World, drain: Any) -> None:
+    before = line(world)
     make.api(world.token).post("/api/v1/usage", word(quantity=0))
     drain()
+    assert line(world) == before
+    question = Question.objects.get()
+    assert (question.kind, question.proposed) == ("zero", 0)
+    questions.answer(question, "push", by=Decider("somebody@example.com"))
+    drain()
     assert line(world)["quantity"] == 0
+    assert not Question.objects.filter(settled_at=None).exists()
 
 
 def test_a_feed_that_comes_account_by_account_never_shows_half_a_client(world: make.World) -> None:

@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from billing.models import Service, Usage
-from billing.push import plain
 from billing.quantities import quantity_of, rounded
 from billing.usage import Day, carried
+from billing.wanted import plain
 from portal import clock
 
 FIRST = date(2026, 11, 1)

@@ -20,9 +20,14 @@ from alerts.models import Condition, EventType, Notification, Ticket
 from billing.models import (
     AgreementLink,
     BackupStatistics,
+    BilledLine,
+    BillingSettings,
     CrossReference,
+    PushBatch,
+    PushDay,
     PushItem,
     PushRun,
+    Question,
     ReportRun,
     ReportSetup,
     ReportWindow,
@@ -118,6 +123,12 @@ OBJECTS: dict[str, Callable[[Scene], str]] = {
     "api/v1/deliveries/bulk/": lambda scene: str(scene.things[BulkReprocess].pk),
     "deliveries/": lambda scene: str(scene.things[Delivery].pk),
     "partnership/notifications/": lambda scene: str(scene.things[Notification].pk),
+    "partnership/billing/": lambda scene: str(scene.things[Organization].pk),
+    "partnership/cross-references/": lambda scene: str(scene.things[Organization].pk),
+    "billing/runs/": lambda scene: str(scene.things[PushRun].pk),
+    "billing/batches/": lambda scene: str(scene.things[PushBatch].pk),
+    "api/v1/push-runs/": lambda scene: str(scene.things[PushRun].pk),
+    "api/v1/billing-questions/": lambda scene: str(scene.things[Question].pk),
     "partnership/setup/": lambda scene: str(scene.things[Organization].pk),
     "partnership/credentials/<str:level>/": lambda scene: str(scene.things[Organization].pk),
 }
@@ -271,6 +282,21 @@ def scene(db: None, settings: Any) -> Scene:
         broken=CANARY,
     )
     add(ReportSetup, credentials=credentials, lines=[{"name": CANARY}], error_text=CANARY)
+    add(PushBatch, cause=CANARY)
+    add(PushDay, client=client, due_on=clock.now().date())
+    add(BillingSettings, organization=organization, description_template=CANARY)
+    add(
+        Question,
+        client=client,
+        credentials=credentials,
+        service=service,
+        agreement_id="1",
+        kind="jump",
+        text=CANARY,
+        current=1,
+        proposed=9,
+    )
+    add(BilledLine, client=client, credentials=credentials, service=service, agreement_id="1", quantity=1)
     things[Partner] = northwind
     Partner.objects.filter(pk=northwind.pk).update(name=CANARY)
     Event.objects.create(

@@ -25,6 +25,7 @@ from alerts.proving import (
     bench_intake,
     bench_memory,
     bench_processes,
+    bench_push,
     bench_tickets,
     stack,
 )
@@ -44,6 +45,7 @@ MEASUREMENTS = {
     "p10": Measurement(bench_choices.autotask, once=True),
     "p14": Measurement(bench_eventlog.event_log, once=True),
     "p13": Measurement(bench_tickets.calls, once=True),
+    "p15": Measurement(bench_push.calls, once=True),
     "p11": Measurement(bench_tickets.isolation, once=True),
     "p12": Measurement(bench_tickets.promise, once=True),
     "p7": Measurement(bench_memory.memory, once=True),

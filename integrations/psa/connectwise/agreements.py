@@ -26,8 +26,9 @@ _ROUNDING = Decimal("0.01")
 _MOST_DIGITS = 30
 _FIELDS = (
     "id,product/id,product/identifier,quantity,lessIncluded,unitPrice,serialNumber,invoiceDescription,"
-    "description,effectiveDate,cancelledDate"
+    "description,effectiveDate,cancelledDate,agreementStatus"
 )
+OVER = {"Cancelled", "Expired", "Inactive"}
 
 
 def decimal_text(value: Any) -> str:
@@ -52,6 +53,7 @@ def line_state(row: Row) -> LineState:
         serial_number=text_of(row, "serialNumber"),
         invoice_description=text_of(row, "invoiceDescription"),
         cancelled_on=text_of(row, "cancelledDate")[:10] or None,
+        agreement_status=text_of(row, "agreementStatus"),
         unit_price=decimal_text(row["unitPrice"]) if row.get("unitPrice") is not None else None,
     )
 
@@ -71,6 +73,7 @@ class Agreements:
         return [line_state(row) for row in rows]
 
     def plan(self, wanted: WantedLines, now: datetime | None = None) -> Plan:
+        """One read for each page of lines, which tell whether their agreement is over."""
         lines = self.lines(wanted.agreement_id)
         current = [line for line in lines if not is_over(line, now or datetime.now(UTC))]
         claims = Counter(_claim(line, current) for line in wanted.lines)
@@ -80,7 +83,22 @@ class Agreements:
             else _claimed_twice(line, wanted)
             for line in wanted.lines
         ]
+        if over := {line.agreement_status for line in lines} & OVER:
+            reason = f"The agreement is {min(over).lower()}."
+            outcomes = [
+                _not_billable(outcome, wanted, reason) if isinstance(outcome, PlanItem) else outcome
+                for outcome in outcomes
+            ]
         return Plan.of(wanted.agreement_id, outcomes, {"lines": [_as_json(line) for line in lines]})
+
+
+def _not_billable(item: PlanItem, agreement: WantedLines, reason: str) -> Finding:
+    return Finding(
+        key=item.key,
+        code="agreement_over",
+        text=f"{agreement.agreement_name} cannot be billed on. {reason}",
+        advice="Choose an active agreement that recurs, or correct this one in ConnectWise.",
+    )
 
 
 def _additions(agreement_id: str) -> str:
@@ -159,6 +177,10 @@ def _update(wanted: WantedLine, agreement: WantedLines, line: LineState) -> Plan
     if text is not None and text != line.invoice_description:
         before["invoice_description"], after["invoice_description"] = line.invoice_description, text
         changes.append({"op": "replace", "path": "invoiceDescription", "value": text})
+    if wanted.ends_on is not None and line.cancelled_on is None:
+        before["cancelled_on"], after["cancelled_on"] = None, wanted.ends_on.isoformat()
+        day = f"{wanted.ends_on.isoformat()}T00:00:00Z"
+        changes.append({"op": "replace", "path": "cancelledDate", "value": day})
     if not changes:
         return None
     return PlanItem(

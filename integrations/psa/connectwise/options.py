@@ -124,6 +124,9 @@ def _agreement_data(row: Row) -> dict[str, Any]:
         "recurring": is_recurring,
         "reason": reason,
         "ends_on": "" if row.get("noEndingDateFlag") else text_of(row, "endDate")[:10],
+        "next_invoice_on": text_of(row, "nextInvoiceDate")[:10],
+        "parent_id": id_of(row, "parentAgreement") or "",
+        "status": text_of(row, "agreementStatus"),
     }
 
 
@@ -181,7 +184,7 @@ LISTS: Mapping[ChoiceKind, Listing] = {
     "agreement": Listing(
         path="/finance/agreements",
         fields="id,name,type/id,type/name,company/id,company/name,agreementStatus,cancelledFlag,billOneTimeFlag,"
-        "billingCycle/name,endDate,noEndingDateFlag",
+        "billingCycle/name,endDate,noEndingDateFlag,nextInvoiceDate,parentAgreement/id",
         of_company="company/id",
         changed="lastUpdated",
         data=_agreement_data,

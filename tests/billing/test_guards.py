@@ -1,0 +1,152 @@
+"""Changes that are hard to believe are asked about, and what a person answers holds."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from billing import questions, usage
+from billing.decisions import Decider
+from billing.models import BillingSettings, Question
+from billing.proof_world import Billed, billed
+from integrations.sandbox import Sandbox
+
+BOSS = Decider("boss@example.com")
+
+
+def asked(shop: Billed, kind: str) -> Question:
+    question = Question.objects.get(client=shop.client, settled_at=None)
+    assert question.kind == kind
+    return question
+
+
+def test_6_6_a_jump_is_a_question_with_its_evidence(shop: Billed) -> None:
+    shop.use(10, days_ago=1)
+    shop.use(40)
+    shop.sync()
+    question = asked(shop, "jump")
+    assert (shop.quantity(), question.current, question.proposed) == (10, 10, 40)
+    assert [quantity for _, quantity in question.evidence["history"]] == ["10", "40"]
+    questions.answer(question, "push", by=BOSS)
+    shop.run()
+    assert shop.quantity() == 40
+
+
+@pytest.mark.parametrize("quantity", [11, 14, 6])
+def test_an_ordinary_change_is_not_asked_about(shop: Billed, quantity: int) -> None:
+    shop.use(quantity)
+    shop.sync()
+    assert (shop.quantity(), Question.objects.count()) == (quantity, 0)
+
+
+def test_6_6_nothing_left_is_asked_once(shop: Billed) -> None:
+    shop.use(0)
+    shop.sync()
+    first = asked(shop, "zero")
+    shop.sync()
+    assert asked(shop, "zero") == first
+    questions.answer(first, "keep", by=BOSS)
+    shop.sync()
+    assert shop.quantity() == 10
+    assert not Question.objects.filter(answer="", settled_at=None).exists()
+
+
+def test_6_14_a_quantity_changed_by_hand_is_kept_until_somebody_answers(shop: Billed) -> None:
+    shop.use(12)
+    shop.sync()
+    shop.by_hand(quantity=15)
+    shop.use(13)
+    shop.sync()
+    question = asked(shop, "manual")
+    assert (shop.quantity(), question.evidence["last_known"]) == (15, "12")
+    today = usage.today_for(shop.client)
+    questions.answer(question, "keep_until", by=BOSS, until=today + timedelta(days=3))
+    shop.sync()
+    assert shop.quantity() == 15
+    Question.objects.update(keep_until=today - timedelta(days=1))
+    shop.sync()
+    assert shop.quantity() == 13
+
+
+def test_what_we_wrote_ourselves_is_nobodys_hand(shop: Billed) -> None:
+    for quantity in (11, 12, 13):
+        shop.use(quantity)
+        shop.sync()
+    assert (shop.quantity(), Question.objects.count()) == (13, 0)
+
+
+def test_a_question_that_is_no_question_any_more_is_settled(shop: Billed) -> None:
+    shop.use(40)
+    shop.sync()
+    shop.use(11)
+    shop.sync()
+    assert (shop.quantity(), Question.objects.filter(settled_at=None).count()) == (11, 0)
+
+
+def test_an_answer_to_another_number_is_no_answer(shop: Billed) -> None:
+    shop.use(40)
+    shop.sync()
+    questions.answer(asked(shop, "jump"), "push", by=BOSS)
+    shop.use(400)
+    shop.run()
+    assert (shop.quantity(), asked(shop, "jump").proposed) == (10, 400)
+
+
+def test_6_6_within_the_invoice_window_a_change_is_asked_about(shop: Billed) -> None:
+    today = usage.today_for(shop.client)
+    shop.agreement_by_hand(nextInvoiceDate=f"{today + timedelta(days=2)}T00:00:00Z")
+    shop.reload()
+    shop.use(11)
+    shop.settings(invoice_window_days=3)
+    shop.sync()
+    assert (asked(shop, "invoice").proposed, shop.quantity()) == (11, 10)
+    shop.agreement_by_hand(nextInvoiceDate=f"{today + timedelta(days=9)}T00:00:00Z")
+    shop.reload()
+    shop.sync()
+    assert shop.quantity() == 11
+
+
+def test_a_cancelled_agreement_is_not_written_to(shop: Billed) -> None:
+    shop.agreement_by_hand(cancelledFlag=True, agreementStatus="Cancelled")
+    shop.use(11)
+    shop.sync()
+    assert shop.quantity() == 10
+
+
+def test_thresholds_of_a_client_go_before_those_of_its_organization(shop: Billed) -> None:
+    shop.settings(jump_percent=5, jump_least=0)
+    BillingSettings.objects.create(partner=shop.partner, client=shop.client, jump_percent=500)
+    for one in shop.clients:
+        shop.use(12, one)
+        shop.sync(one)
+    assert [shop.quantity(one) for one in shop.clients] == [12, 10]
+
+
+def test_6_6_a_fleet_that_halves_is_stopped_at_the_first_plan(db: None, sandbox: Sandbox) -> None:
+    fleet = billed(sandbox, count=8, quantity=4)
+    for client in fleet.clients:
+        fleet.use(4, client)
+        fleet.sync(client)
+    writes = fleet.writes()
+    fleet.use_all([(client, fleet.service.key, 2) for client in fleet.clients])
+    for client in fleet.clients:
+        fleet.run(client)
+    assert fleet.writes() == writes
+    assert Question.objects.filter(kind="fleet", settled_at=None).count() == 8
+
+
+def test_one_client_that_halves_is_no_fleet(db: None, sandbox: Sandbox) -> None:
+    fleet = billed(sandbox, count=8, quantity=4)
+    for client in fleet.clients:
+        fleet.use(4, client)
+        fleet.sync(client)
+    fleet.use(2)
+    fleet.run()
+    assert fleet.quantity() == 2
+
+
+def test_6_6_a_feed_that_dies_changes_nothing(shop: Billed) -> None:
+    shop.use(12, days_ago=9)
+    shop.sync()
+    assert (shop.quantity(), Question.objects.count()) == (10, 0)

@@ -1,0 +1,184 @@
+"""Plans that wait for a yes: what is sent is what was approved, by somebody who may."""
+
+from __future__ import annotations
+
+import pytest
+from django.db import IntegrityError, transaction
+from django.urls import reverse
+
+from billing import proposals
+from billing.decisions import Decider, Refused
+from billing.models import PushRun, Question
+from billing.proof_world import Billed
+from integrations.models import Status
+from tests import make
+
+BOSS = Decider("boss@example.com")
+
+
+def waiting(shop: Billed) -> PushRun:
+    return PushRun.objects.get(state="waiting", client=shop.client)
+
+
+def test_6_1_in_observe_mode_nothing_is_written_and_the_plan_is_what_live_then_sends(shop: Billed) -> None:
+    shop.mode("observe")
+    before = shop.writes()
+    shop.use(12)
+    shop.sync()
+    assert (shop.quantity(), shop.writes()) == (10, before)
+    observed = PushRun.objects.get(state="observed")
+    shop.mode("live")
+    shop.sync()
+    live = PushRun.objects.get(state="done")
+    assert (live.plan["items"], live.digest) == (observed.plan["items"], observed.digest)
+    assert shop.quantity() == 12
+
+
+def test_6_1_in_approve_mode_a_plan_waits_and_exactly_it_is_sent(shop: Billed) -> None:
+    shop.mode("approve")
+    shop.use(12)
+    assert shop.sync().status == Status.HELD
+    assert shop.quantity() == 10
+    run = waiting(shop)
+    proposals.approve(run, by=BOSS)
+    shop.run()
+    run.refresh_from_db()
+    assert (run.state, run.approved_digest, run.decided_as) == ("done", run.digest, "boss@example.com")
+    assert shop.quantity() == 12
+
+
+def test_6_1_a_record_that_changed_meanwhile_is_planned_again_and_told(shop: Billed) -> None:
+    shop.mode("approve")
+    shop.settings(jump_percent=1000)
+    shop.use(12)
+    shop.sync()
+    run = waiting(shop)
+    proposals.approve(run, by=BOSS)
+    shop.by_hand(quantity=11)
+    outcome = shop.run()
+    run.refresh_from_db()
+    assert (run.state, shop.quantity()) == ("void", 11)
+    assert "'11'" in run.error_text
+    assert "void" in outcome.text
+
+
+def test_the_same_plan_is_not_stored_again_and_newer_usage_replaces_it(shop: Billed) -> None:
+    shop.mode("approve")
+    shop.use(12)
+    shop.sync()
+    first = waiting(shop)
+    shop.sync()
+    assert waiting(shop) == first
+    shop.use(13)
+    shop.sync()
+    assert waiting(shop) != first
+    assert waiting(shop).items.get().after["quantity"] == "13"
+
+
+def test_what_was_rejected_is_not_proposed_again_until_it_changes(shop: Billed) -> None:
+    shop.mode("approve")
+    shop.use(12)
+    shop.sync()
+    proposals.reject(waiting(shop), by=BOSS, text="Not this month")
+    shop.sync()
+    assert not PushRun.objects.filter(state="waiting").exists()
+    shop.use(13)
+    shop.sync()
+    assert waiting(shop).items.get().after["quantity"] == "13"
+    assert shop.quantity() == 10
+
+
+def test_with_four_eyes_neither_who_asked_nor_a_token_approves(shop: Billed) -> None:
+    asker, other = make.user(shop.partner), make.user(shop.partner)
+    shop.mode("approve")
+    shop.settings(four_eyes=True, updated_by=asker)
+    shop.use(12)
+    shop.sync()
+    run = waiting(shop)
+    assert run.settings_by == asker
+    for decider in (Decider.of(asker), BOSS):
+        with pytest.raises(Refused):
+            proposals.approve(run, by=decider)
+    with pytest.raises(IntegrityError), transaction.atomic():
+        PushRun.objects.filter(pk=run.pk).update(
+            state="approved",
+            approved_digest=run.digest,
+            decided_by=asker,
+            decided_as="x",
+            decided_at=run.started_at,
+        )
+    proposals.approve(run, by=Decider.of(other))
+    shop.run()
+    assert shop.quantity() == 12
+
+
+def test_the_database_lets_nothing_be_approved_but_what_is_stored(shop: Billed) -> None:
+    shop.mode("approve")
+    shop.use(12)
+    shop.sync()
+    run = waiting(shop)
+    with pytest.raises(IntegrityError), transaction.atomic():
+        PushRun.objects.filter(pk=run.pk).update(
+            state="approved", approved_digest="0" * 64, decided_as="x", decided_at=run.started_at
+        )
+
+
+def test_a_manager_approves_in_bulk_and_sees_before_and_after(shop: Billed, client) -> None:
+    shop.mode("approve")
+    for one in shop.clients:
+        shop.use(12, one)
+        shop.sync(one)
+    manager = make.user(shop.partner)
+    client.force_login(manager, backend="allauth.account.auth_backends.AuthenticationBackend")
+    page = client.get(reverse("approvals")).content.decode()
+    assert "10 → <strong>12</strong>" in page
+    runs = list(PushRun.objects.filter(state="waiting").values_list("pk", flat=True))
+    client.post(reverse("decide_runs"), {"run": runs, "decision": "approve"})
+    for one in shop.clients:
+        shop.run(one)
+    assert [shop.quantity(one) for one in shop.clients] == [12, 12]
+    detail = client.get(reverse("push_run", args=[runs[0]])).content.decode()
+    assert "PATCH" in detail
+    assert manager.email in detail
+
+
+def test_pages_of_billing_open(shop: Billed, client) -> None:
+    shop.use(100)
+    shop.sync()
+    assert Question.objects.exists()
+    manager = make.user(shop.partner)
+    client.force_login(manager, backend="allauth.account.auth_backends.AuthenticationBackend")
+    level = ["organization", shop.organization.pk]
+    for name, args in {
+        "billing_preview": [],
+        "approvals": [],
+        "push_runs": [],
+        "usage": [],
+        "billing_overview": [],
+        "cross_references": [],
+        "cross_references_of": level,
+        "billing_settings": level,
+        "client_preview": [shop.client.pk],
+        "client_agreement": [shop.client.pk],
+    }.items():
+        assert client.get(reverse(name, args=args)).status_code == 200, name
+    page = client.post(reverse("client_preview", args=[shop.client.pk])).content.decode()
+    assert "more than is let through" in page
+
+
+def test_rest_previews_pushes_and_approves(shop: Billed) -> None:
+    api = make.api(make.token(shop.partner))
+    shop.mode("approve")
+    shop.use(12)
+    preview = api.get(f"/api/v1/clients/{shop.client.pk}/billing/preview").json()
+    [item] = preview["agreements"][0]["items"]
+    assert (item["before"]["quantity"], item["after"]["quantity"]) == ("10", "12")
+    assert not PushRun.objects.exists()
+    assert api.post(f"/api/v1/clients/{shop.client.pk}/billing/push").status_code == 202
+    shop.run()
+    [run] = api.get("/api/v1/push-runs?state=waiting").json()["results"]
+    assert run["digest"] == preview["agreements"][0]["digest"]
+    assert api.post(f"/api/v1/push-runs/{run['id']}/approve").status_code == 202
+    shop.run()
+    assert api.get(f"/api/v1/push-runs/{run['id']}").json()["state"] == "done"
+    assert api.post(f"/api/v1/push-runs/{run['id']}/approve").status_code == 409
