@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 
-from alerts import intake, tickets
+from alerts import intake, ticketsweep
 from integrations.models import Credentials, Event
 from integrations.models.connections import Kind
 from integrations.psa.errors import PsaError
@@ -28,7 +28,7 @@ def sweep_connection(credentials_id: str) -> None:
     if credentials is None or credentials.lane.breaker or credentials.lane.is_paused:
         return
     try:
-        righted = tickets.sweep(credentials)
+        righted = ticketsweep.sweep(credentials)
     except PsaError as error:
         logger.warning("The sweep of %s stopped: %s", credentials.pk, error.text)
         return
