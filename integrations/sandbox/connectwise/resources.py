@@ -40,6 +40,7 @@ from integrations.sandbox.connectwise.setup import SETUP
 from integrations.sandbox.connectwise.shapes import Shape
 from integrations.sandbox.connectwise.store import Record, public
 from integrations.sandbox.connectwise.tickets import (
+    after_note,
     after_ticket,
     as_any_note,
     finish_note,
@@ -239,6 +240,7 @@ RESOURCES = (
         "tickets",
         writes_as="edit",
         finish=finish_note,
+        after=after_note,
     ),
     Resource(
         "service/tickets/*/allnotes",

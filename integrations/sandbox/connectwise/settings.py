@@ -74,6 +74,8 @@ class Switches:
     """Whether boards want a type before a ticket may close."""
     newlines: str = "keep"
     """Line breaks in notes: `keep`, or `space` as the developer guide says."""
+    note_moves_ticket: bool = True
+    """Whether a note counts as a change of its ticket: who wrote last, and when."""
     merged_notes: str = "stay"
     """Notes of a merged ticket: `stay`, or `move` to the one it went into."""
     billed_quantity: str = "difference"
