@@ -25,7 +25,7 @@ from integrations.models.eventlog import Severity
 from portal.tenantadmin import OneTenantForm, PortalAdmin, TenantAdmin, TenantLogAdmin
 
 
-class EventTypeAdminForm(forms.ModelForm):  # type: ignore[type-arg]
+class EventTypeAdminForm(forms.ModelForm):
     """Another key definition is saved only after somebody has seen what it means."""
 
     seen = forms.BooleanField(

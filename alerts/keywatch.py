@@ -10,11 +10,11 @@ from __future__ import annotations
 import itertools
 import re
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from urllib.parse import unquote
 
 from alerts import eventtypes
-from alerts.models import KeyShape
+from alerts.models import Condition, KeyShape
 from integrations.models import Event
 from integrations.models.eventlog import EventAction
 from portal import database
@@ -62,7 +62,7 @@ def shape_of(key: str, account: str) -> tuple[str, list[tuple[str, str]]]:
 def look(events: Sequence[Event]) -> dict[uuid.UUID, FieldError]:
     """Learn from the keys of a batch, inside its transaction; warnings by event.
 
-    Two statements a batch that has such keys, none for others; a shape that is settled is not written any more.
+    Four statements at most a batch that has such keys, none for others; a shape that is settled is not written.
     """
     shapes = {
         event.pk: shape_of(event.condition_key, event.account_reference) for event in events if counts(event)
@@ -70,13 +70,13 @@ def look(events: Sequence[Event]) -> dict[uuid.UUID, FieldError]:
     watched = [event for event in events if event.pk in shapes and shapes[event.pk][1]]
     if not watched:
         return {}
-    rows = known(watched, shapes)
+    rows, before = known(watched, shapes), known_before(watched)
     changed: dict[Watched, KeyShape] = {}
     warnings = {}
     for event in watched:
         where = place_of(event, shapes[event.pk][0])
         row = rows.setdefault(where, new_row(event, where[3]))
-        if learn(row, event):
+        if learn(row, event, came_again=(event.client_id, event.condition_key) in before):
             changed[where] = row
         if text := row.suspicion or timed(shapes[event.pk][1]):
             warnings[event.pk] = FieldError("condition_key", "volatile_key", warning_of(event, text))
@@ -104,13 +104,30 @@ _rows = database.Prepared(
 )
 
 
-def known(events: Iterable[Event], shapes: dict[uuid.UUID, tuple[str, object]]) -> dict[Watched, KeyShape]:
+def known(events: Iterable[Event], shapes: Mapping[uuid.UUID, tuple[str, object]]) -> dict[Watched, KeyShape]:
     places = [place_of(event, shapes[event.pk][0]) for event in events]
     rows = _rows(sorted({place[0] for place in places}), sorted({place[3] for place in places}))
     return {(row.client_id, row.source, row.type, row.shape): row for row in rows}
 
 
+def known_before(events: Sequence[Event]) -> set[tuple[uuid.UUID | None, str]]:
+    """Keys that somebody has sent before this batch: their condition's id, which tells its time, is older."""
+    clients = sorted({event.client_id for event in events if event.client_id})
+    began = int(min(event.received_at for event in events).timestamp() * 1000)
+    found = _conditions(clients, sorted({event.condition_key for event in events}))
+    return {(client, key) for client, key, pk in found if pk.int >> 80 < began}
+
+
+_conditions = database.Prepared(
+    lambda clients, keys: Condition.objects.filter(client__in=clients, key__in=keys).values_list(
+        "client_id", "key", "pk"
+    )
+)
+
+
 def new_row(event: Event, shape: str) -> KeyShape:
+    assert event.partner_id is not None  # an event of a known client has both, see `counts`
+    assert event.client_id is not None
     return KeyShape(
         partner_id=event.partner_id,
         client_id=event.client_id,
@@ -121,9 +138,9 @@ def new_row(event: Event, shape: str) -> KeyShape:
     )
 
 
-def learn(row: KeyShape, event: Event) -> bool:
+def learn(row: KeyShape, event: Event, *, came_again: bool) -> bool:
     """Count a key; False when that says nothing new."""
-    if event.condition_key in row.keys:
+    if came_again or event.condition_key in row.keys:
         if row.repeats >= max(SETTLED, row.distinct):
             return False
         row.repeats += 1
@@ -168,8 +185,8 @@ def warning_of(event: Event, what: str) -> str:
 
 def store(rows: Iterable[KeyShape]) -> None:
     """Somebody else may have made the same row at the same moment: then what he counted stands."""
-    changed = list(rows)
-    database.insert_new(sorted((row for row in changed if row._state.adding), key=lambda row: row.shape))
+    changed = sorted(rows, key=lambda row: row.shape)
+    database.insert_new([row for row in changed if row._state.adding])
     database.save_all(
         [row for row in changed if not row._state.adding],
         ["keys", "distinct", "repeats", "suspicion", "last_at"],

@@ -206,7 +206,7 @@ def order(rows: Iterable[Condition], partner_id: uuid.UUID) -> int:
             created_at=now,
         )
         for row in due.values()
-        if lanes[row.client_id] is not None
+        if lanes[row.client_id] is not None and row.decided_by is not None
     ]
     for delivery in deliveries:
         delivery.status = Status.WAITING

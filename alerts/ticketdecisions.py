@@ -254,7 +254,8 @@ def decide_after(fact: Facts, around: Circumstances, company: str) -> Outcome | 
         return None
     task = reopening(fact, around, company, former)
     if task.writes:
-        former.state, former.closed_at, former.episode = Ticket.State.OPENING, None, condition.episode
+        former.state, former.closed_at, former.sent_at = Ticket.State.OPENING, None, None
+        former.episode = condition.episode
         around.touched.append(former)
     return task
 

@@ -156,7 +156,7 @@ class LifeWorld:
     def assignee_field(self) -> dict[str, Any]:
         if self.kind == "connectwise":
             return {"owner": {"identifier": "mreyes"}}
-        return {"assignedResourceID": 29682902, "assignedResourceRoleID": 29683301}
+        return {"assignedResourceID": 29682902}
 
     def person_ticket(self, summary: str = "A person's ticket") -> str:
         """A ticket that a person opened."""
@@ -217,7 +217,10 @@ def choose_settings(kind: Kind, organization: Any, credentials: Credentials) -> 
     if kind == "connectwise":
         board = offered.get(kind="board", name="Backup")
         statuses = offered.filter(kind="status", within=board.psa_id)
-        chosen = {"new_status": statuses.get(name="New"), "closing_status": statuses.get(name="Completed")}
+        chosen: dict[str, Any] = {
+            "new_status": statuses.get(name="New"),
+            "closing_status": statuses.get(name="Completed"),
+        }
     else:
         board = offered.get(kind="board", psa_id=QUEUE)
         closing = next(row for row in offered.filter(kind="status") if row.data.get("closed"))

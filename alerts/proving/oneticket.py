@@ -21,7 +21,7 @@ from integrations.models.eventlog import UNSETTLED
 
 CREATES = {"connectwise": "/service/tickets$", "autotask": "/Tickets/?$"}
 RATE = 0.3
-COMPRESSED = {"LANE_LEASE": 0.6, "PSA_DEADLINE": 0.3, "SEARCH_DELAYS": (0.05, 0.15), "DISPATCH_POLL": 0.02}
+COMPRESSED = {"LANE_LEASE": 0.8, "PSA_DEADLINE": 1.0, "SEARCH_DELAYS": (0.4, 1.0), "DISPATCH_POLL": 0.02}
 
 
 @dataclass
@@ -132,7 +132,7 @@ def count(world: LifeWorld, tally: Tally) -> None:
     ours = set(Ticket.objects.filter(partner=world.partner).values_list("external_ref", flat=True))
     refs = [ref for ref in world.created() if ref in ours]
     tally.tickets = len(refs)
-    tally.dropped = Delivery.objects.filter(outcome__contains="found by our key").count()
+    tally.dropped = sum(one["fault"] == "commit_then_drop" for one in world.sandbox.control.requests())
     if len(refs) != len(set(refs)):
         tally.wrong = "one key was used twice"
     elif len(refs) < len(world.created()):

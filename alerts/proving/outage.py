@@ -12,7 +12,7 @@ from typing import Any
 
 from alerts import outages
 from alerts.models import Condition, Outage, Ticket
-from alerts.proving.lifeworld import REF_FIELD, LifeWorld
+from alerts.proving.lifeworld import LifeWorld
 from integrations.dispatcher import Dispatcher
 from integrations.models import Delivery, Event, Lane
 from integrations.models.eventlog import UNSETTLED
@@ -150,8 +150,11 @@ def count(world: LifeWorld, tally: Tally) -> None:
 
 def out_of_order(world: LifeWorld) -> int:
     """Tickets that were opened before a worse one: more than those that were on their way at the same moment."""
-    severity = dict(Ticket.objects.values_list("external_ref", "condition__severity"))
-    rows = [row for row in world.sandbox.control.journal(kind="ticket") if row.get(REF_FIELD[world.kind])]
-    ranks = [RANK[severity[row[REF_FIELD[world.kind]]]] for row in rows[1:]]  # the first was tried as a probe
+    tickets = Ticket.objects.exclude(
+        condition__key="backup:first"
+    )  # it was tried as a probe, before the others
+    severity = dict(tickets.values_list("external_ref", "condition__severity"))
+    refs = [ref for ref in world.created() if ref in severity]
+    ranks = [RANK[severity[ref]] for ref in refs]
     at_once = 16
     return sum(rank > min(ranks[place + at_once :], default=rank) for place, rank in enumerate(ranks))

@@ -53,7 +53,7 @@ def volatile_texts(dice: random.Random, kind: str) -> list[str]:
     """Three texts as three runs of a source would send them."""
     start = clock.now() - timedelta(days=dice.randint(0, 300), seconds=dice.randint(0, 86_400))
     moments = [start + timedelta(seconds=dice.randint(600, 90_000) * number) for number in range(3)]
-    first = dice.randint(100, 900_000)
+    first, step = dice.randint(100, 900_000), dice.randint(1, 3)
     return {
         "iso": [f"{moment:%Y-%m-%dT%H:%M:%SZ}" for moment in moments],
         "spoken": [f"{moment:%Y-%m-%d %H:%M}" for moment in moments],
@@ -63,7 +63,7 @@ def volatile_texts(dice: random.Random, kind: str) -> list[str]:
         "guid": [str(uuid.UUID(int=dice.getrandbits(128), version=4)) for _ in range(3)],
         "md5": [hashlib.md5(dice.randbytes(8), usedforsecurity=False).hexdigest() for _ in range(3)],
         "sha256": [hashlib.sha256(dice.randbytes(8)).hexdigest() for _ in range(3)],
-        "counter": [str(first + number * dice.randint(1, 3)) for number in range(3)],
+        "counter": [str(first + number * step) for number in range(3)],
     }[kind]
 
 

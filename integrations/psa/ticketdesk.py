@@ -206,9 +206,7 @@ class TicketDesk(ABC):
     def hands_on(self, wanted: WantedTicket, ticket: TicketState) -> list[str]:
         """What people did to the ticket, in words. Costs a read of its notes unless we were its only writer."""
         ours = ticket.entered_by
-        if wanted.touched_by:
-            return [f"changed by {wanted.touched_by}"]
-        is_quiet = ticket.updated_by == ours and not wanted.was_written_to
+        is_quiet = ticket.updated_by == ours and not (wanted.was_written_to or wanted.touched_by)
         if is_quiet and not ticket.has_time and not self._changed(wanted, ticket, TOUCHING):
             return []
         hands = [TOUCHING[name] for name in self._changed(wanted, ticket, TOUCHING)]
@@ -216,6 +214,8 @@ class TicketDesk(ABC):
             hands.append("time was entered")
         if any(note.by and note.by != ours for note in self.notes(ticket.id)):
             hands.append("a note was written")
+        if not hands and wanted.touched_by:
+            hands.append(f"changed by {wanted.touched_by}")
         if not hands and ticket.updated_by != ours and not self._changed(wanted, ticket, HARMLESS):
             hands.append(f"changed by {ticket.updated_by or 'somebody'}")
         return hands

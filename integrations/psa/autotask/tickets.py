@@ -191,6 +191,7 @@ class Tickets(TicketDesk):
         """All that a create tells; the number comes with the first read (`found` of the closing plan)."""
         url = ticket_url(self._rest.zone().web_url, record_id)
         first = {ours: text_of(body, theirs) for ours, theirs in FIRST.items() if theirs in body}
+        first["assignee_id"] = ""  # neither we nor a category assigns it to anybody
         return {"id": record_id, "number": "", "url": url, "is_closed": False, "first": first}
 
     def proven_closed(self, record_id: str, wanted_status: Any) -> dict[str, Any]:
