@@ -111,7 +111,8 @@ def note_state(row: Ticket, state: TicketState, names: Names) -> bool:
     follow_places(row, state)
     is_our_close = state.is_closed and not state.merged_into and row.sent_at is not None
     follow_end(row, state, is_our_close=is_our_close)
-    if was_over or not told or is_our_close or (is_first_look and not is_telling(state)):
+    stays_over = was_over and row.closed_at is not None
+    if stays_over or not told or is_our_close or (is_first_look and not is_telling(state)):
         return False
     row.news, row.news_at = "; ".join(told)[:300], state.changed_at or now
     return True

@@ -218,7 +218,7 @@ class TicketTask:
         if left := self.left_by(plan):
             if self.step == "reopen":
                 return self.again_with_new(f"{left} A new one is opened.")
-            return outcomes.done(left, plan=plan, left=left, is_unsent=True, **self.merge_in(plan))
+            return self.left_to_people(left, plan)
         if self.step == "reopen":
             return outcomes.done("The ticket is open again.", plan=plan, is_reopened=True)
         if self.step in ("look", "remind"):
@@ -228,9 +228,11 @@ class TicketTask:
     def left_by(self, plan: Plan) -> str:
         return next((finding.text for finding in plan.findings if finding.code in LEFT), "")
 
-    def merge_in(self, plan: Plan) -> dict[str, Any]:
-        into = plan.found.get("merged_into")
-        return {"merged_into": into} if into else {}
+    def left_to_people(self, left: str, plan: Plan) -> Outcome:
+        """A merged ticket is over at the PSA, and here; where it went into is known if its problem comes back."""
+        if into := plan.found.get("merged_into"):
+            return outcomes.done(left, plan=plan, is_closed=True, merged_into=into)
+        return outcomes.done(left, plan=plan, left=left, is_unsent=True)
 
     def told(self) -> dict[str, Any]:
         if self.step == "remind":
@@ -258,7 +260,7 @@ class TicketTask:
         number = str(item.answer.get("number") or self.ticket.number or item.record_id)
         if self.step == "close":
             if left := self.left_by(plan):
-                return outcomes.done(left, plan=plan, left=left, is_unsent=True, **self.merge_in(plan))
+                return self.left_to_people(left, plan)
             return outcomes.done(f"Ticket {number} is closed.", plan=plan, is_closed=True, number=number)
         if self.step == "reopen":
             return outcomes.done(f"Ticket {number} is open again.", plan=plan, is_reopened=True)

@@ -248,14 +248,29 @@ def decide_after(fact: Facts, around: Circumstances, company: str) -> Outcome | 
     life, now = around.life_of(condition.client), clock.now()
     if former.acknowledged_at is not None and former.episode == condition.episode:
         return decide_acknowledged(fact, around, company, former)
+    if former.merged_into and former.state == Ticket.State.CLOSED:
+        return decide_merged(fact, around, company, former)
     was_closed_by_us = former.state == Ticket.State.CLOSED and former.acknowledged_at is None
     is_recent = bool(life.reopen_within and former.closed_at and now - former.closed_at <= life.reopen_within)
-    if not was_closed_by_us or not is_recent or former.merged_into or former.left_at:
+    if not was_closed_by_us or not is_recent or former.left_at:
         return None
     task = reopening(fact, around, company, former)
     if task.writes:
         former.state, former.closed_at, former.sent_at = Ticket.State.OPENING, None, None
         former.episode = condition.episode
+        around.touched.append(former)
+    return task
+
+
+def decide_merged(fact: Facts, around: Circumstances, company: str, former: Ticket) -> TicketTask:
+    """The problem's former ticket was merged: it goes on in the other one, if that is still open."""
+    task = task_for(fact, around, company, former, step="look", search=False)
+    task.is_new_episode = True
+    if task.writes:
+        note = former.pending_note or again_note(fact.condition)
+        task.wanted = replace(task.wanted, note=note, may_have_note=bool(former.pending_note))
+        former.state, former.closed_at, former.sent_at = Ticket.State.OPEN, None, None
+        former.pending_note = note
         around.touched.append(former)
     return task
 

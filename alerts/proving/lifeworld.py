@@ -190,7 +190,8 @@ def build(kind: Kind, sandbox: Sandbox, *, number: int = 19652) -> LifeWorld:
     choices.reload(credentials)
     company = credentials.choices.get(kind="company", name="Bakery Ott")
     companies.link_company(client, credentials, psa_company_id=company.psa_id, name=company.name)
-    Notification.objects.create(partner=partner, name="Tickets", action="ticket")
+    severities = ["warning", "error", "critical"]
+    Notification.objects.create(partner=partner, name="Tickets", action="ticket", severities=severities)
     choose_settings(kind, organization, credentials)
     _, secret = tokens.issue_token("proof", partner=partner, scopes=("events:write",))
     actor = tokens.find_token(secret)

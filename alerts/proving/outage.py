@@ -20,6 +20,7 @@ from portal import clock
 
 DAYS = 3
 BATCH = 500
+MOST_KNOCKS = 40
 SEVERITIES = ("warning", "error", "critical")
 RANK = {"critical": 0, "error": 1, "warning": 2}
 
@@ -103,12 +104,15 @@ def run(world: LifeWorld, *, events: int, accounts: int, seed: int = 1) -> Tally
 def knock(held: HeldClock) -> None:
     """Dispatchers go on trying, as often as the breaker lets them."""
     dispatcher = Dispatcher()
-    for _ in range(8):
+    for _ in range(MOST_KNOCKS):
         dispatcher.turn()
-        if dispatcher.in_flight:
+        while dispatcher.in_flight:
             dispatcher.bell.wait(0.5)
             dispatcher.bell.clear()
-        held.now += timedelta(minutes=3)
+            dispatcher.record()
+        held.now += timedelta(seconds=30)
+        if Lane.objects.exclude(breaker="").exists():
+            break
     dispatcher.stop()
     dispatcher.drain()
 

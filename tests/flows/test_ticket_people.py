@@ -36,3 +36,22 @@ def test_no_edit_by_a_person_is_ever_lost(world: LifeWorld, seed: int) -> None:
     tally = hands.interleave(world, seed=seed, rounds=12)
     assert tally.lost == []
     assert hands.doubles(world) == 0
+
+
+def test_a_problem_whose_ticket_was_merged_goes_on_in_the_other_one(world: LifeWorld) -> None:
+    world.fails()
+    world.drain()
+    own, other = world.ticket().psa_id, world.person_ticket("The big one")
+    world.technician("merge", own, into=int(other))
+    world.recovers()
+    world.drain()
+    world.fails()
+    world.drain()
+    assert [row.state for row in world.tickets()] == ["open"]
+    assert "Failing again" in world.notes(other)[-1]
+    world.technician("close", other)
+    world.recovers()
+    world.drain()
+    world.fails()
+    world.drain()
+    assert [row.state for row in world.tickets()] == ["gone", "open"]
