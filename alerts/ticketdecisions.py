@@ -1,7 +1,7 @@
 """What has to be done about a condition's ticket at this moment, and where (asked by the handler `alerts.tickets`).
 
 Each attempt computes from the facts of its moment: is the condition failing, does anybody want a ticket, what do we
-know of the one we opened. Facts are looked up in bulk, about seven queries a batch; no network.
+know of the one we opened. Facts are looked up in bulk, about nine queries a batch; no network.
 """
 
 from __future__ import annotations

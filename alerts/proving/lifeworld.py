@@ -179,12 +179,13 @@ def is_pending() -> bool:
     return Delivery.objects.filter(status__in=UNSETTLED, lane__isnull=False, due_at__lte=soon).exists()
 
 
-def build(kind: Kind, sandbox: Sandbox, *, number: int = 19652) -> LifeWorld:
+def build(kind: Kind, sandbox: Sandbox) -> LifeWorld:
     """In the current database; what the sandbox keeps from before stays."""
     if not EventType.objects.exists():
         EventType.objects.bulk_create([EventType(**seed._asdict()) for seed in EVENT_TYPES])
     partner = Partner.objects.create(name="Northwind MSP", slug=f"northwind-{kind}-{next(_numbers)}")
     organization = clients.top_level(partner)
+    number = 19_652 + Client.objects.count()
     client = clients.add_client(partner, name="Bakery Ott", number=number)
     credentials = connections.save_credentials(organization, entered(kind, sandbox), by=None)
     choices.reload(credentials)

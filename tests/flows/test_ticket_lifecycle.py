@@ -42,8 +42,12 @@ def choose(monkeypatch: pytest.MonkeyPatch) -> Any:
     return put
 
 
-def writes(world: LifeWorld) -> int:
-    return int(world.sandbox.control.counts()["writes"])
+def calls(world: LifeWorld) -> tuple[int, int]:
+    """Reads and writes since the last time it was asked."""
+    counts = world.sandbox.control.counts()
+    former = getattr(world, "counted", (0, 0))
+    world.counted = (counts["reads"], counts["writes"])  # type: ignore[attr-defined]
+    return counts["reads"] - former[0], counts["writes"] - former[1]
 
 
 def open_one(world: LifeWorld) -> Ticket:
@@ -66,6 +70,29 @@ def test_repeats_are_told_within_the_budget_of_notes_and_then_in_sum(world: Life
     world.drain()
     assert "reported 4 times more, 7 times in all" in world.notes(ticket.psa_id)[-1]
     assert lifecycle.look_after_tickets() == 0
+
+
+def test_each_path_costs_the_calls_it_is_known_for(world: LifeWorld, choose: Any) -> None:
+    choose(notes_per_hour=1, reopen_within_days=1)
+    open_one(world)
+    calls(world)
+    world.fails()
+    world.drain()
+    assert calls(world) == (0, 0)
+    lifecycle.look_after_tickets()
+    world.drain()
+    assert calls(world) == (1, 1), "a note about repeats reads the ticket first"
+    world.recovers()
+    world.drain()
+    assert calls(world) == (2, 1), "we wrote to it, so its notes tell whether somebody else did"
+    world.fails()
+    world.drain()
+    assert calls(world) == (1, 2), "opening again is a write and a note"
+    world.technician("note", world.ticket().psa_id, text="I am on it")
+    calls(world)
+    world.recovers()
+    world.drain()
+    assert calls(world) == (2, 1), "a touched ticket is told"
 
 
 def test_our_own_notes_do_not_make_a_ticket_somebodys_work(world: LifeWorld, choose: Any) -> None:
