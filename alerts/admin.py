@@ -10,15 +10,57 @@ from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html
 
-from alerts import notifications
-from alerts.models import Condition, EventType, Notification, Ticket, TicketSettings
+from alerts import eventtypes, notifications
+from alerts.models import (
+    ClosingStatus,
+    Condition,
+    EventType,
+    KeyShape,
+    Notification,
+    Outage,
+    Ticket,
+    TicketSettings,
+)
 from integrations.models.eventlog import Severity
 from portal.tenantadmin import OneTenantForm, PortalAdmin, TenantAdmin, TenantLogAdmin
 
 
+class EventTypeAdminForm(forms.ModelForm):
+    """Another key definition is saved only after somebody has seen what it means."""
+
+    seen = forms.BooleanField(
+        label="I have seen the effect",
+        required=False,
+        help_text="Asked for when family or condition fields change: the effect is shown first.",
+    )
+
+    class Meta:
+        model = EventType
+        fields = ("name", "title", "family", "default_action", "condition_fields", "each_is_its_own")
+
+    def clean_condition_fields(self) -> list[str]:
+        fields = self.cleaned_data["condition_fields"] or []
+        if not isinstance(fields, list) or not all(isinstance(one, str) and one for one in fields):
+            raise forms.ValidationError("A list of names of data fields, for example [“job”].")
+        return fields
+
+    def clean(self) -> dict[str, Any] | None:
+        values = super().clean()
+        if self.instance.pk and not self.errors and {"family", "condition_fields"} & set(self.changed_data):
+            seen = eventtypes.preview(
+                self.instance.name,
+                family=self.cleaned_data["family"],
+                condition_fields=self.cleaned_data["condition_fields"],
+            )
+            if seen.events and not self.cleaned_data["seen"]:
+                raise forms.ValidationError(f"{seen} Tick “I have seen the effect” to save it.")
+        return values
+
+
 @admin.register(EventType)
 class EventTypeAdmin(PortalAdmin):
-    list_display = ("name", "title", "family", "default_action")
+    form = EventTypeAdminForm
+    list_display = ("name", "title", "family", "default_action", "condition_fields", "each_is_its_own")
     list_filter = ("default_action",)
     search_fields = ("name", "title", "family")
 
@@ -81,6 +123,28 @@ class TicketSettingsAdmin(TenantLogAdmin):
     def change_it(self, row: TicketSettings) -> str:
         name, key = ("client_settings", row.client_id) if row.client_id else ("setup_of", row.organization_id)
         return format_html('<a href="{}">Open in the portal</a>', reverse(name, args=[key]))
+
+
+@admin.register(KeyShape)
+class KeyShapeAdmin(TenantLogAdmin):
+    list_display = ("shape", "client", "source", "type", "distinct", "repeats", "suspicion", "last_at")
+    list_filter = ("type",)
+    search_fields = ("shape", "client__name", "source", "type")
+
+
+@admin.register(Outage)
+class OutageAdmin(TenantLogAdmin):
+    list_display = ("since", "until", "credentials", "cause", "events", "passed", "opened", "told_at")
+    list_filter = ("cause",)
+    search_fields = ("credentials__organization__name", "credentials__client__name", "text")
+
+
+@admin.register(ClosingStatus)
+class ClosingStatusAdmin(TenantAdmin):
+    """For tickets that people moved: which status closes them on the board where they are."""
+
+    list_display = ("credentials", "board", "status")
+    search_fields = ("board__name", "status__name")
 
 
 @admin.register(Condition)

@@ -9,14 +9,17 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.db.models import Q, QuerySet
+from django.urls import reverse
 
-from alerts.models import Condition, Notification, Ticket, TicketSettings
+from alerts import outages
+from alerts.models import Condition, KeyShape, Notification, Outage, Ticket, TicketSettings
 from integrations.models import Action, CompanyLink, Credentials, Delivery, Event, Lane, Status
 from integrations.models.connections import Kind
 from portal import clock
 from portal.models import Partner
 
 MOST = 1000
+MOST_NOTICES = 5
 RECENT = timedelta(days=7)
 Rows = Callable[[Any], QuerySet[Any]]
 
@@ -84,6 +87,36 @@ def troubled_lanes(rows: Rows, most: int = 20) -> list[Lane]:
     found = rows(Lane).filter(trouble).exclude(credentials__kind=Kind.NONE)
     found = found.select_related("partner", "credentials__organization", "credentials__client")
     return list(found.defer("credentials__secret").order_by("breaker_since", "pk")[:most])
+
+
+@dataclass(frozen=True)
+class Notice:
+    """Something that a person should look at, and where."""
+
+    text: str
+    url: str
+
+
+def notices(rows: Rows) -> list[Notice]:
+    """Tickets in the wrong company, keys that do not stay the same, and outages of the last seven days."""
+    found = []
+    tickets = rows(Ticket).filter(closed_at=None).exclude(moved_to_company="")
+    for ticket in tickets.select_related("condition__client").order_by("-pk")[:MOST_NOTICES]:
+        client = ticket.condition.client
+        found.append(
+            Notice(
+                f"Ticket {ticket} of {client.name} was given to another company in the PSA. If that is the right one,"
+                " map the client to it.",
+                reverse("client_mapping", args=[client.pk]),
+            )
+        )
+    if suspected := count(rows(KeyShape).exclude(suspicion="")):
+        text = f"{suspected} condition keys seem to change with every event, so that no recovery finds them."
+        found.append(Notice(text, reverse("key_shapes")))
+    recent = rows(Outage).filter(since__gt=clock.now() - RECENT, settled_at__isnull=False, passed__gt=0)
+    for outage in recent.select_related("credentials").order_by("-since")[:MOST_NOTICES]:
+        found.append(Notice(outages.summary_of(outage), reverse("event_log")))
+    return found
 
 
 def steps(partner: Partner) -> list[Step]:

@@ -1,7 +1,7 @@
 """What people do to our tickets in the PSA, kept on the ticket (asked by the integrations room; see `TICKET_FOLLOWER`).
 
-Facts only: where the ticket is now and since when. What follows from them is decided where it always is, when an
-attempt about the ticket is made, which reads the ticket again. Only a ticket that is gone ends here.
+Facts: where the ticket is now and since when. What follows from them is decided where it always is, when an attempt
+about the ticket is made, which reads the ticket again. Only a ticket that a person closed or deleted ends here.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from datetime import datetime
 from django.conf import settings
 from django.db.models import F, Q
 
-from alerts.models import Ticket
+from alerts.models import Condition, Ticket
 from integrations.models import Choice, Credentials
 from integrations.psa.port import TicketState
 from portal import clock, database
@@ -35,6 +35,8 @@ FOLLOWED = (
     "news_at",
     "state",
     "closed_at",
+    "acknowledged_at",
+    "reminded_at",
 )
 
 
@@ -59,8 +61,9 @@ class FollowedTickets:
     def note(self, credentials: Credentials, states: Sequence[TicketState], gone: Collection[str]) -> int:
         by_id = {state.id: state for state in states}
         rows = list(
-            Ticket.objects.select_for_update(no_key=True)
+            Ticket.objects.select_for_update(no_key=True, of=("self",))
             .filter(credentials=credentials, psa_id__in=[*by_id, *gone])
+            .select_related("condition")
             .order_by("pk")
         )
         names = names_of(credentials, by_id.values())
@@ -98,18 +101,39 @@ def note_state(row: Ticket, state: TicketState, names: Names) -> bool:
         return False
     now = clock.now()
     is_first_look = row.seen_at is None
+    was_over = row.closed_at is not None
     told = told_by(row, state, names)
     row.gone_at = None
     row.seen_at, row.changed_at, row.changed_by = now, state.changed_at, state.updated_by[:100]
     row.psa_status_id = state.status_id or ""
     row.psa_status = names.get(("status", row.psa_status_id), row.psa_status_id)[:100]
     row.psa_closed_at = (row.psa_closed_at or state.changed_at or now) if state.is_closed else None
-    follow_places(row, state, names)
+    follow_places(row, state)
     is_our_close = state.is_closed and not state.merged_into and row.sent_at is not None
-    if row.closed_at is not None or not told or is_our_close or (is_first_look and not is_telling(state)):
+    follow_end(row, state, is_our_close=is_our_close)
+    stays_over = was_over and row.closed_at is not None
+    if stays_over or not told or is_our_close or (is_first_look and not is_telling(state)):
         return False
     row.news, row.news_at = "; ".join(told)[:300], state.changed_at or now
     return True
+
+
+def follow_end(row: Ticket, state: TicketState, *, is_our_close: bool) -> None:
+    """Closed by a person: it is over here too, and acknowledges a problem that goes on. Opened again: it goes on here.
+
+    A ticket that was merged goes on in the other one, which the next attempt looks for.
+    """
+    now = clock.now()
+    if state.is_closed and not state.merged_into and row.closed_at is None and not is_our_close:
+        row.state, row.closed_at = Ticket.State.CLOSED, now
+        if row.condition.state == Condition.State.FAILING and row.episode == row.condition.episode:
+            row.acknowledged_at = row.psa_closed_at or now
+    elif not state.is_closed and row.acknowledged_at is not None and is_newest(row):
+        row.state, row.closed_at, row.acknowledged_at, row.reminded_at = Ticket.State.OPEN, None, None, None
+
+
+def is_newest(row: Ticket) -> bool:
+    return not Ticket.objects.filter(condition=row.condition_id, generation__gt=row.generation).exists()
 
 
 def is_telling(state: TicketState) -> bool:
@@ -137,7 +161,7 @@ def told_by(row: Ticket, state: TicketState, names: Names) -> list[str]:
     return told
 
 
-def follow_places(row: Ticket, state: TicketState, names: Names) -> None:
+def follow_places(row: Ticket, state: TicketState) -> None:
     """Where it was at first stays known; back at home it is not moved any more."""
     row.board_id = row.board_id or state.board_id or ""
     row.moved_to = "" if state.board_id in (None, row.board_id) else state.board_id or ""

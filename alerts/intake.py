@@ -14,9 +14,9 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from django.db import OperationalError, transaction
-from django.db.models import QuerySet
+from django.db.models import F, Q, QuerySet
 
-from alerts import conditions, eventtypes, routing
+from alerts import conditions, eventtypes, keywatch, routing
 from alerts.conditions import Transition
 from alerts.incoming import Incoming
 from alerts.models import Condition, Notification, Ticket
@@ -102,11 +102,15 @@ class Batch:
         results, events, again = self.results, self.events, self.again
         assign_accounts([event for event in events.values() if event.client_id])
         judge([event for event in events.values() if event.client_id])
+        volatile = keywatch.look([event for event in events.values() if event.client_id])
         rows = sorted(events.values(), key=lambda event: (event.source, event.source_id))
         if len(database.insert_new(rows)) != len(rows):
             raise Raced
         for place, event in events.items():
-            results[place] = Result(event.state, event.pk, warnings=warnings_for(self.batch[place], event))
+            warnings = warnings_for(self.batch[place], event)
+            if event.pk in volatile:
+                warnings = [*warnings, volatile[event.pk]]
+            results[place] = Result(event.state, event.pk, warnings=warnings)
         for place, first in again.items():
             results[place] = repeated(self.batch[place], events[first].pk, events[first].body_hash)
         return [results[place] for place in range(len(self.batch))]
@@ -268,7 +272,7 @@ def judge(events: Sequence[Event]) -> None:
 def judge_one(event: Event, condition: Condition | None, rules: routing.Rules, orders: Orders) -> None:
     transition = conditions.move(condition, event) if condition else Transition.NONE
     if condition is not None:
-        event.trace.append(condition_step(condition, transition))
+        event.trace.append(condition_step(condition, transition, event))
     answers = rules.ask(event, known_client(event))
     event.trace.extend(answer.as_json() for answer in answers)
     matched = [answer.notification for answer in answers if not answer.why_not]
@@ -313,11 +317,12 @@ def repeat_ticket(event: Event, condition: Condition, wanting: Notification | No
     event.trace.append({"step": "folded", "text": text})
 
 
-def condition_step(condition: Condition, transition: Transition) -> dict[str, object]:
+def condition_step(condition: Condition, transition: Transition, event: Event) -> dict[str, object]:
     return {
         "step": "condition",
         "id": str(condition.pk),
         "key": condition.key,
+        "key_from": eventtypes.origin_of(event),
         "episode": condition.episode,
         "transition": transition.name.lower(),
         "text": f"The event {transition.value}.",
@@ -364,6 +369,7 @@ MOVED = (
     "summary",
     "decided_at",
     "decided_by",
+    "decided_ahead_at",
     "opened_by",
     "since",
 )
@@ -423,7 +429,8 @@ def ticketless(rows: Iterable[Condition]) -> dict[uuid.UUID, Fruitless]:
 
 _with_ticket = database.Prepared(
     lambda conditions: (
-        Ticket.objects.filter(condition__in=conditions, closed_at=None)
+        Ticket.objects.filter(condition__in=conditions)
+        .filter(Q(closed_at=None) | Q(acknowledged_at__isnull=False, episode=F("condition__episode")))
         .exclude(psa_id="")
         .values_list("condition_id", flat=True)
     )
@@ -447,6 +454,7 @@ class Orders:
             notification_id=getattr(notification, "pk", None),
             notification_name=getattr(notification, "name", "recovery"),
             notification_version=getattr(notification, "version", 0),
+            priority=eventlog.priority_of(action, event.severity),
             due_at=event.received_at,
             created_at=event.received_at,
         )

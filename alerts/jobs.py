@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 
-from alerts import intake, tickets
+from alerts import intake, lifecycle, outages, ticketsweep
 from integrations.models import Credentials, Event
 from integrations.models.connections import Kind
 from integrations.psa.errors import PsaError
@@ -15,6 +15,14 @@ logger = logging.getLogger(__name__)
 
 def take_in_parked() -> None:
     intake.take_in_parked(Event.objects.filter(client=None, state=Event.State.PARKED))
+
+
+def look_after_tickets() -> None:
+    lifecycle.look_after_tickets()
+
+
+def look_after_outages() -> None:
+    outages.look_after_outages()
 
 
 def sweep() -> None:
@@ -28,7 +36,7 @@ def sweep_connection(credentials_id: str) -> None:
     if credentials is None or credentials.lane.breaker or credentials.lane.is_paused:
         return
     try:
-        righted = tickets.sweep(credentials)
+        righted = ticketsweep.sweep(credentials)
     except PsaError as error:
         logger.warning("The sweep of %s stopped: %s", credentials.pk, error.text)
         return

@@ -2,12 +2,14 @@
 
 from django.urls import path
 
-from alerts import views
+from alerts import typeviews, views
 
 urlpatterns = [
     path("", views.dashboard, name="dashboard"),
     path("tickets", views.tickets, name="tickets"),
     path("conditions", views.conditions, name="conditions"),
+    path("event-types", typeviews.event_types, name="event_types"),
+    path("event-types/keys", typeviews.key_shapes, name="key_shapes"),
     path("partnership/notifications", views.notifications, name="notifications"),
     path("partnership/notifications/new", views.notification_new, name="notification_new"),
     path("partnership/notifications/preset", views.notification_preset, name="notification_preset"),

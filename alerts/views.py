@@ -39,6 +39,7 @@ def dashboard(request: PageRequest) -> HttpResponse:
     steps = overview.steps(request.partner) if request.partner else []
     context = {
         "figures": overview.figures(rows),
+        "notices": overview.notices(rows),
         "troubled": overview.troubled_lanes(rows),
         "events": eventsearch.for_list(rows(Event).order_by(f"-{newest}", "-pk"))[:LATEST],
         "steps": steps if any(not step.is_done for step in steps) else [],

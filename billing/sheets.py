@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from integrations.mappingsheet import Problem, Unreadable, line_of, plain, rows_of_text
+from integrations.mappingsheet import Problem, Unreadable, rows_of_text
+from portal.sheets import line_of, plain
 
 __all__ = ["Line", "Problem", "Sheet", "Unreadable", "line_of"]
 

@@ -20,6 +20,12 @@ LOOKS_AT_A_RACE = 5
 AT_ITS_TICKET = "at_its_ticket"
 """Reason of a delivery that waits at a connection which is not in effect any more, because its ticket is there."""
 PRIORITIES = {"ticket": 10, "synchronize": 50}
+URGENT = {"critical": 6, "error": 8}
+
+
+def priority_of(action: str, severity: str) -> int:
+    """Which of what waits goes first: the smaller number. Among tickets the worst go first."""
+    return URGENT.get(severity, PRIORITIES["ticket"]) if action == "ticket" else PRIORITIES[action]
 
 
 def deliver(rows: Sequence[Delivery]) -> set[uuid.UUID]:
@@ -28,7 +34,7 @@ def deliver(rows: Sequence[Delivery]) -> set[uuid.UUID]:
     Returns the ids that went in: a second synchronization waiting for the same client is refused by the database.
     """
     for row in rows:
-        row.priority = PRIORITIES[row.action]
+        row.priority = min(row.priority, PRIORITIES[row.action])
     stored = database.insert_new(rows)
     if any(row.pk in stored and row.status == Status.WAITING for row in rows):
         wake.ring()

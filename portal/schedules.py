@@ -7,6 +7,8 @@ from django_q.models import Schedule
 
 EVERY: dict[str, int] = {
     "alerts.jobs.take_in_parked": 1,
+    "alerts.jobs.look_after_outages": 1,
+    "alerts.jobs.look_after_tickets": 1,
     "alerts.jobs.sweep": 10,
     "billing.jobs.report_due": 60,
     "billing.jobs.push_days": 5,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.db import models
 from django.db.models import F, Q
 
-from integrations.models import Credentials
+from integrations.models import Choice, Credentials
 from integrations.models.eventlog import Severity
 from portal import clock
 from portal.models import Account, Client
@@ -16,7 +16,8 @@ class Condition(TenantModel):
     """What is wrong with a client over time. `episode` counts its spells of failing.
 
     `decided_at` is when the event that decided the present state occurred; older events do not change it.
-    `wants_ticket` is set when a notification asked for a ticket in this episode.
+    `wants_ticket` is set when a notification asked for a ticket in this episode. `decided_ahead_at` is set when the
+    deciding event was ahead of our clock: its moment as its source told it.
     """
 
     class State(models.TextChoices):
@@ -36,6 +37,7 @@ class Condition(TenantModel):
     decided_by = models.UUIDField(null=True)
     opened_by = models.UUIDField(null=True)
     since = models.DateTimeField(null=True)
+    decided_ahead_at = models.DateTimeField(null=True)
 
     class Meta:
         ordering = ("-since",)
@@ -48,6 +50,23 @@ class Condition(TenantModel):
         return self.key
 
 
+class ClosingStatus(TenantModel):
+    """The status that closes tickets of one board, for those that people moved there; else the PSA's own choice."""
+
+    credentials = models.ForeignKey(Credentials, on_delete=models.CASCADE, related_name="+")
+    board = models.ForeignKey(Choice, on_delete=models.CASCADE, related_name="+")
+    status = models.ForeignKey(Choice, on_delete=models.CASCADE, related_name="+")
+
+    class Meta:
+        verbose_name_plural = "closing statuses"
+        constraints = (
+            models.UniqueConstraint(fields=["credentials", "board"], name="one_closing_status_per_board"),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.board}: {self.status}"
+
+
 class Ticket(TenantModel):
     """The PSA ticket of one spell of failing. Stored before anything is sent; `external_ref` is our key at the PSA.
 
@@ -58,6 +77,11 @@ class Ticket(TenantModel):
     From `seen_at` on: how it was when the PSA last showed it, and `news`, what somebody there did to it. They are facts
     and not states of ours: a ticket that a technician closed is open here until an attempt has read it again. Boards,
     companies and other tickets are the PSA's ids; `board_id` and `company_id` are those it had at first.
+
+    `episode` is the condition's that it is open for. `first` is how it was at first (`psa.port.OWNED`), to know what
+    people changed; `touched_by` is who did when nothing else shows it. `left_at` since when it is left to people
+    although its problem is over; `acknowledged_at` when a technician closed it although its problem went on.
+    `pending_note` is a note that was meant to be written and may be there; `notes_used` are those since `notes_from`.
     """
 
     class State(models.TextChoices):
@@ -95,6 +119,18 @@ class Ticket(TenantModel):
     gone_at = models.DateTimeField(null=True)
     news = models.CharField(max_length=300, blank=True)
     news_at = models.DateTimeField(null=True)
+    episode = models.PositiveIntegerField(default=0)
+    first = models.JSONField(default=dict)
+    touched_by = models.CharField(max_length=100, blank=True)
+    was_written_to = models.BooleanField(default=False)
+    left_at = models.DateTimeField(null=True)
+    left_why = models.CharField(max_length=300, blank=True)
+    acknowledged_at = models.DateTimeField(null=True)
+    reminded_at = models.DateTimeField(null=True)
+    pending_note = models.TextField(blank=True)
+    noted_repeats = models.PositiveIntegerField(default=0)
+    notes_from = models.DateTimeField(null=True)
+    notes_used = models.PositiveSmallIntegerField(default=0)
 
     class Meta:
         ordering = ("-created_at",)
@@ -113,6 +149,10 @@ class Ticket(TenantModel):
             models.CheckConstraint(
                 condition=Q(merged_into="") | ~Q(merged_into=F("psa_id")),
                 name="ticket_is_not_merged_into_itself",
+            ),
+            models.CheckConstraint(
+                condition=Q(acknowledged_at=None) | Q(closed_at__isnull=False),
+                name="acknowledged_ticket_is_not_open",
             ),
             models.CheckConstraint(
                 condition=Q(moved_to="") | ~Q(moved_to=F("board_id")), name="moved_ticket_left_its_board"

@@ -29,7 +29,7 @@ from django.core.wsgi import get_wsgi_application
 from django.db import connections
 from django.test import RequestFactory
 
-from alerts import tickets
+from alerts import ticketsweep
 from integrations.dispatcher import Dispatcher
 from integrations.models import Credentials
 from integrations.psa.errors import PsaError
@@ -242,7 +242,7 @@ def sweep_all() -> None:
     """One sweep of each connection, whatever comes of it."""
     for credentials in Credentials.objects.select_related("lane").order_by("pk"):
         try:
-            tickets.sweep(credentials)
+            ticketsweep.sweep(credentials)
         except PsaError as error:
             logger.warning("The sweep of %s stopped: %s", credentials.pk, error.text)
 
@@ -250,7 +250,7 @@ def sweep_all() -> None:
 def last_sweep() -> int:
     """One sweep of each connection, all with the usual deadline; returns how many tickets were put right."""
     settings.PSA_DEADLINE = DEADLINE
-    return sum(tickets.sweep(row) for row in Credentials.objects.select_related("lane"))
+    return sum(ticketsweep.sweep(row) for row in Credentials.objects.select_related("lane"))
 
 
 def warm_up() -> None:

@@ -82,7 +82,8 @@ class Option:
 class TicketState:
     """A ticket as the PSA shows it now. Times are aware (UTC).
 
-    `parent_id` and `changed_at` (by the PSA's clock) are told by `changed_tickets` and `tickets_by_id` only.
+    `changed_at` (by the PSA's clock) is told by `changed_tickets` and `tickets_by_id` only; searches do not always tell
+    `merged_into`. `entered_by` and `updated_by` are what the PSA calls people, in the same words.
     """
 
     id: str
@@ -99,6 +100,10 @@ class TicketState:
     merged_into: str | None = None
     parent_id: str | None = None
     changed_at: datetime | None = None
+    entered_by: str = ""
+    priority_id: str | None = None
+    assignee_id: str | None = None
+    has_time: bool = False
 
     def as_json(self) -> dict[str, Any]:
         """What plans and answers tell of it."""
@@ -111,7 +116,24 @@ class TicketState:
             "board_id": self.board_id,
             "merged_into": self.merged_into,
             "updated_by": self.updated_by,
+            "company_id": self.company_id,
         }
+
+    def as_first(self) -> dict[str, str]:
+        """What is compared later to know whether a person changed it; empty text for what has no value."""
+        return {name: getattr(self, name) or "" for name in OWNED}
+
+
+OWNED = ("status_id", "priority_id", "assignee_id", "board_id", "company_id", "summary", "parent_id")
+"""What of a ticket a person may have changed, besides writing notes and entering time."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Note:
+    """A note of a ticket: its text, and who wrote it (as in `TicketState.entered_by`; empty when nobody did)."""
+
+    text: str
+    by: str
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
@@ -14,6 +15,12 @@ class WantedTicket:
 
     `external_ref` is our key on the PSA's record (at most 100 characters). Ids are the PSA's own, as text; None
     leaves the choice to the PSA's default. `known_id` is the PSA id when we know it; None means it is to be created.
+
+    Of a known ticket: `only_untouched` leaves it open, with the `parting_note`, when a person has worked on it.
+    `first` is how it was at first (`TicketState.as_first`), `was_written_to` that we wrote to it since, so that its
+    last writer says nothing; `touched_by` who had before that. `reopens` opens one that we closed again.
+    `may_have_note`: the note may be there from an earlier attempt. `closing_statuses` are those of other boards, by
+    board, for a ticket that was moved.
     """
 
     external_ref: str
@@ -35,6 +42,14 @@ class WantedTicket:
     agreement_id: str | None = None
     due_at: datetime | None = None
     note: str = ""
+    parting_note: str = ""
+    only_untouched: bool = False
+    first: Mapping[str, str] = field(default_factory=dict)
+    was_written_to: bool = False
+    touched_by: str = ""
+    reopens: bool = False
+    may_have_note: bool = False
+    closing_statuses: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from alerts import jobs, tickets
+from alerts import jobs, ticketsweep
 from alerts.models import Ticket
 from integrations.dispatcher import Dispatcher
 from integrations.models import Delivery, Lane
@@ -104,7 +104,7 @@ def test_a_ticket_that_appears_after_its_problem_was_given_up_is_closed_by_the_s
     assert Ticket.objects.get().state == Ticket.State.GONE
     world.sandbox.settle()
     assert len(open_at_psa(world)) == 1
-    assert tickets.sweep(world.credentials) == 1
+    assert ticketsweep.sweep(world.credentials) == 1
     assert open_at_psa(world) == []
 
 
@@ -116,7 +116,7 @@ def test_of_two_tickets_with_one_key_the_one_we_know_stays(
     ticket = Ticket.objects.get()
     twin = late_twin(world, ticket.external_ref)
     Ticket.objects.filter(pk=ticket.pk).update(psa_id=twin, number=twin)
-    assert tickets.sweep(world.credentials) == 1
+    assert ticketsweep.sweep(world.credentials) == 1
     assert open_at_psa(world) == [twin]
 
 
@@ -125,7 +125,7 @@ def test_in_observe_mode_the_sweep_writes_nothing(world: make.World, drain: Call
     drain()
     twin = late_twin(world, Ticket.objects.get().external_ref)
     Organization.objects.filter(partner=world.partner).update(tickets_mode="observe")
-    assert tickets.sweep(world.credentials) == 0
+    assert ticketsweep.sweep(world.credentials) == 0
     assert twin in open_at_psa(world)
     assert len(open_at_psa(world)) == 2
 
@@ -164,7 +164,7 @@ def test_a_twin_of_a_closed_ticket_is_closed_too(world: make.World, drain: Calla
     send(world, "backup.succeeded")
     drain()
     assert open_at_psa(world) == [twin]
-    assert tickets.sweep(world.credentials) == 1
+    assert ticketsweep.sweep(world.credentials) == 1
     assert open_at_psa(world) == []
 
 
@@ -174,5 +174,5 @@ def test_the_sweep_gives_nobody_elses_ticket_row_away(world: make.World, drain: 
     drain()
     other = make.connect(make.clients.top_level(make.partner("Southwind MSP")), world.sandbox)
     Ticket.objects.update(credentials=other, psa_id="", number="")
-    assert tickets.sweep(world.credentials) == 0
+    assert ticketsweep.sweep(world.credentials) == 0
     assert Ticket.objects.get().psa_id == ""

@@ -10,11 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from integrations import companies, mapping, mappingsheet, suggestions
-from integrations.mappingsheet import Unreadable, neutral, plain, preview
+from integrations.mappingsheet import Unreadable, preview
 from integrations.models import CompanyLink
 from integrations.models.connections import Origin
 from portal import clients
 from portal.models import Client
+from portal.sheets import neutral, plain
 from tests import make
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from alerts.proving import proofs
 
@@ -12,17 +12,20 @@ from alerts.proving import proofs
 class Command(BaseCommand):
     help = "Show what can be shown today, with figures; what is not built yet says so."
 
-    def add_arguments(self, parser: Any) -> None:
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--only", default="", help="one capability, by its number")
         parser.add_argument(
-            "--here", help="Show one of the billing room's in this very database, and no other."
+            "--here",
+            choices=sorted(proofs.HERE),
+            help="one demonstration in this database, which must be empty",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        if options["here"]:
-            held, figure = proofs.show_here(options["here"])
-            print(figure)  # noqa: T201 - this is its output
+        if number := options["here"]:
+            held, figure = proofs.show_here(number)
+            print(figure, flush=True)  # noqa: T201 - this is its output
             if not held:
                 raise CommandError("It did not hold.")
             return
-        if not proofs.run(lambda text: print(text, flush=True)):  # noqa: T201 - this is its output
+        if not proofs.run(lambda text: print(text, flush=True), options["only"]):  # noqa: T201
             raise CommandError("Not everything held.")

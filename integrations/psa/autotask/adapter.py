@@ -87,9 +87,11 @@ class AutotaskPsa(Adapter):
             return {"note_id": written}
         if item.record != "ticket":
             return {"id": record_id, **item.after}
+        if item.key == "reopen":
+            return {"id": record_id, **item.after}
         if item.key == "close":
             return self._own_tickets.proven_closed(record_id, item.after["status_id"])
-        return self._own_tickets.created(record_id)
+        return self._own_tickets.created(record_id, item.request.body)
 
 
 def _entity_of(path: str) -> str:

@@ -14,12 +14,12 @@ from typing import Any
 
 from integrations.psa.autotask import filters
 from integrations.psa.autotask.metadata import Metadata
-from integrations.psa.autotask.opening import Opening
+from integrations.psa.autotask.opening import NEW, Opening
 from integrations.psa.autotask.options import COMPLETE
 from integrations.psa.autotask.rest import Rest, Row, id_of, moment, number, text_of
 from integrations.psa.errors import Misconfigured, NotPermitted, PsaError, Rejected
 from integrations.psa.plan import Request
-from integrations.psa.port import TicketState
+from integrations.psa.port import Note, TicketState
 from integrations.psa.texts import cut_summary, cut_text
 from integrations.psa.ticketdesk import Closing, TicketDesk
 from integrations.psa.wanted import WantedTicket
@@ -38,7 +38,18 @@ FIELDS = (
     "companyID",
     "createDate",
     "lastActivityResourceID",
+    "creatorResourceID",
+    "priority",
+    "assignedResourceID",
+    "problemTicketId",
 )
+FIRST = {
+    "status_id": "status",
+    "priority_id": "priority",
+    "board_id": "queueID",
+    "company_id": "companyID",
+    "summary": "title",
+}
 # The note on the merged ticket names the other one; the note on that other one names this one, so the order counts.
 _MERGED_INTO = re.compile(r"\bmerged (?:in)?to\b.{0,60}?\b(T\d{8}\.\d{4,})\b", re.IGNORECASE | re.DOTALL)
 CLOSING_ADVICE = (
@@ -91,6 +102,10 @@ class Tickets(TicketDesk):
             updated_by=text_of(row, "lastActivityResourceID"),
             entered_at=moment(text_of(row, "createDate")),
             merged_into=merged_into,
+            parent_id=id_of(row, "problemTicketId"),
+            entered_by=text_of(row, "creatorResourceID"),
+            priority_id=id_of(row, "priority"),
+            assignee_id=id_of(row, "assignedResourceID"),
         )
 
     def _merged_into(self, row: Row) -> str | None:
@@ -144,6 +159,19 @@ class Tickets(TicketDesk):
             },
         )
 
+    def reopening(self, wanted: WantedTicket, ticket: TicketState, row: Row) -> Request:
+        body = {"id": number(ticket.id), "status": number(wanted.status_id or NEW, "status")}
+        return Request(method="PATCH", path="/Tickets", body=body)
+
+    def notes(self, ticket_id: str) -> list[Note]:
+        """Those of people: what Autotask writes by itself (workflow rules and the like) has no creator."""
+        rows = self._rest.all(
+            "TicketNotes",
+            filters.equals("ticketID", number(ticket_id)),
+            fields=("id", "ticketID", "description", "creatorResourceID"),
+        )
+        return [Note(text=text_of(row, "description"), by=text_of(row, "creatorResourceID")) for row in rows]
+
     def _note_kind(self) -> str:
         """ "Task Notes" where there is one; system kinds such as those of workflow rules are not for us."""
         try:
@@ -159,10 +187,12 @@ class Tickets(TicketDesk):
 
     # --- What was written ---------------------------------------------------------------------------------------
 
-    def created(self, record_id: str) -> dict[str, Any]:
+    def created(self, record_id: str, body: Row) -> dict[str, Any]:
         """All that a create tells; the number comes with the first read (`found` of the closing plan)."""
         url = ticket_url(self._rest.zone().web_url, record_id)
-        return {"id": record_id, "number": "", "url": url, "is_closed": False}
+        first = {ours: text_of(body, theirs) for ours, theirs in FIRST.items() if theirs in body}
+        first["assignee_id"] = ""  # neither we nor a category assigns it to anybody
+        return {"id": record_id, "number": "", "url": url, "is_closed": False, "first": first}
 
     def proven_closed(self, record_id: str, wanted_status: Any) -> dict[str, Any]:
         """Read back: an answer that says yes is no proof (seen: rules put the status back a moment later)."""

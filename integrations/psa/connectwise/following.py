@@ -15,7 +15,6 @@ from integrations.psa.connectwise.tickets import FIELDS, moment, ticket_state
 from integrations.psa.port import SignIn, TicketState
 
 AT_ONCE = 200  # ids in one condition: a URL of about 2,000 characters, which all servers take (seen)
-FOLLOWED = f"{FIELDS},parentTicketId"
 
 
 class Following:
@@ -43,12 +42,11 @@ class Following:
         ]
 
     def _search(self, wanted: str) -> list[TicketState]:
-        rows: Iterable[Row] = self._rest.all("/service/tickets", conditions=wanted, fields=FOLLOWED)
+        rows: Iterable[Row] = self._rest.all("/service/tickets", conditions=wanted, fields=FIELDS)
         return [self._state(row) for row in rows]
 
     def _state(self, row: Row) -> TicketState:
         return replace(
             ticket_state(row, self._sign_in),
-            parent_id=text_of(row, "parentTicketId").lstrip("0") or None,
             changed_at=moment(text_of(info_of(row), "lastUpdated")),
         )

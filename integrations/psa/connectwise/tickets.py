@@ -14,7 +14,7 @@ from integrations.psa.connectwise import conditions
 from integrations.psa.connectwise.rest import Rest, Row, id_of, info_of, number, setting_reference, text_of
 from integrations.psa.errors import Misconfigured
 from integrations.psa.plan import Request
-from integrations.psa.port import SignIn, TicketState
+from integrations.psa.port import Note, SignIn, TicketState
 from integrations.psa.site import ui_origin
 from integrations.psa.texts import cut_summary, cut_text
 from integrations.psa.ticketdesk import Closing, TicketDesk, wanted_ids
@@ -25,7 +25,8 @@ EXTERNAL_REF_LENGTH = 100
 DESCRIPTION_LENGTH = 30_000  # ours: the specification names no limit for initialDescription
 FIELDS = (
     "id,summary,externalXRef,closedFlag,board/id,board/name,status/id,status/name,company/id,mergedParentTicket,"
-    "_info/dateEntered,_info/updatedBy,_info/lastUpdated"
+    "priority/id,owner/id,actualHours,parentTicketId,"
+    "_info/dateEntered,_info/enteredBy,_info/updatedBy,_info/lastUpdated"
 )
 
 
@@ -57,6 +58,11 @@ def ticket_state(row: Row, sign_in: SignIn) -> TicketState:
         updated_by=text_of(info, "updatedBy"),
         entered_at=moment(text_of(info, "dateEntered")),
         merged_into=id_of(row, "mergedParentTicket"),
+        parent_id=text_of(row, "parentTicketId").lstrip("0") or None,
+        entered_by=text_of(info, "enteredBy"),
+        priority_id=id_of(row, "priority"),
+        assignee_id=id_of(row, "owner"),
+        has_time=bool(row.get("actualHours")),
     )
 
 
@@ -112,14 +118,35 @@ class Tickets(TicketDesk):
             body={"text": cut_text(text, DESCRIPTION_LENGTH), "detailDescriptionFlag": True},
         )
 
+    def reopening(self, wanted: WantedTicket, ticket: TicketState, row: Row) -> Request:
+        status_id = wanted.status_id
+        if not status_id or wanted.board_id not in (None, ticket.board_id):
+            status_id = self._open_status_of(ticket.board_id or "")
+        change = {"op": "replace", "path": "status", "value": setting_reference("status", status_id)}
+        return Request(method="PATCH", path=f"/service/tickets/{number(ticket.id)}", body=[change])
+
+    def notes(self, ticket_id: str) -> list[Note]:
+        rows = self._rest.all(f"/service/tickets/{number(ticket_id)}/notes")
+        return [Note(text=text_of(row, "text"), by=text_of(row, "createdBy")) for row in rows]
+
     def _closing_status(self, wanted: WantedTicket, ticket: TicketState) -> str:
         """The chosen one as long as the ticket is on the chosen board; a technician may have moved it."""
-        is_at_home = wanted.board_id is None or ticket.board_id in (None, wanted.board_id)
-        if wanted.closing_status_id and is_at_home:
-            return wanted.closing_status_id
+        if chosen := self.chosen_status(wanted, ticket):
+            return chosen
         if ticket.board_id is None:
             raise Misconfigured("No closing status is chosen.", field="closing_status", advice=CLOSING_ADVICE)
         return self._closed_status_of(ticket.board_id)
+
+    def _open_status_of(self, board_id: str) -> str:
+        rows = self._rest.all(f"/service/boards/{number(board_id)}/statuses")
+        usable = [row for row in rows if not row.get("closedStatus") and row.get("inactive") is not True]
+        if not usable:
+            raise Misconfigured(
+                f"Board {board_id} of ConnectWise has no status of an open ticket.",
+                field="status",
+                advice="Choose an initial status here.",
+            )
+        return text_of(next((row for row in usable if row.get("defaultFlag")), usable[0]), "id")
 
     def _closed_status_of(self, board_id: str) -> str:
         rows = self._rest.all(f"/service/boards/{number(board_id)}/statuses")
@@ -192,7 +219,8 @@ _CHOSEN = (
 
 
 def created(row: Row, sign_in: SignIn) -> dict[str, Any]:
-    return ticket_state(row, sign_in).as_json()
+    state = ticket_state(row, sign_in)
+    return {**state.as_json(), "first": {**state.as_first(), "entered_by": state.entered_by}}
 
 
 def require_closed(row: Row, wanted_status: Any) -> None:

@@ -54,6 +54,11 @@ def merge(desk: Desk, body: Body) -> Record:
     return close(desk, {"ticket": merged["id"]})
 
 
+def child(desk: Desk, body: Body) -> Record:
+    """`{ticket, parent}`: an incident of that problem."""
+    return _change(desk, "Tickets", body["ticket"], {"problemTicketId": body["parent"]})
+
+
 def delete(desk: Desk, body: Body) -> Record:
     """`{ticket}`, `{contract}`, `{company}`, ...: gone for good; of a ticket a line stays in DeletedTicketLogs."""
     kind = _kind(body)
@@ -210,6 +215,7 @@ ACTIONS: dict[str, Callable[[Desk, Body], Record]] = {
         create,
         move,
         merge,
+        child,
         delete,
         edit,
         note,

@@ -46,6 +46,7 @@ from integrations.sandbox.connectwise.setup import SETUP
 from integrations.sandbox.connectwise.shapes import Shape
 from integrations.sandbox.connectwise.store import Record, Table, public
 from integrations.sandbox.connectwise.tickets import (
+    after_note,
     after_ticket,
     finish_note,
     finish_ticket,
@@ -251,6 +252,7 @@ RESOURCES = (
         "tickets",
         writes_as="edit",
         finish=finish_note,
+        after=after_note,
     ),
     Resource(
         "service/tickets/*/allnotes",

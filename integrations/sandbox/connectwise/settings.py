@@ -76,6 +76,8 @@ class Switches:
     """Line breaks in notes: `keep`, or `space` as the developer guide says."""
     project_tickets: str = "shown"
     """Tickets that were converted to a project: `shown` among service tickets, or `hidden`, as if deleted."""
+    note_moves_ticket: bool = True
+    """Whether a note counts as a change of its ticket: who wrote last, and when."""
     merged_notes: str = "stay"
     """Notes of a merged ticket: `stay`, or `move` to the one it went into."""
     billed_quantity: str = "difference"

@@ -12,8 +12,17 @@ from integrations.sandbox.connectwise.desk import Desk
 from integrations.sandbox.connectwise.kinds import KINDS
 from integrations.sandbox.connectwise.resources import RESOURCES, Collection
 from integrations.sandbox.connectwise.store import Record
-from integrations.sandbox.connectwise.ticketactions import convert_one, merge_one
-from integrations.sandbox.connectwise.tickets import PLACES, add_note, closed_status, default_status
+from integrations.sandbox.connectwise.ticketactions import (
+    convert_one,
+    merge_one,
+)
+from integrations.sandbox.connectwise.tickets import (
+    PLACES,
+    add_note,
+    after_note,
+    closed_status,
+    default_status,
+)
 
 Body = Mapping[str, Any]
 _RESOURCES = {resource.table: resource for resource in reversed(RESOURCES) if resource.shown is None}
@@ -68,7 +77,9 @@ def note(desk: Desk, body: Body) -> Record:
     """`{ticket, text, internal?}`"""
     ticket = _row(desk, "tickets", body["ticket"])
     place = "internalAnalysisFlag" if body.get("internal") else "detailDescriptionFlag"
-    return add_note(desk, ticket["id"], {"text": str(body["text"]), place: True})
+    added = add_note(desk, ticket["id"], {"text": str(body["text"]), place: True})
+    after_note(desk, added, {})
+    return added
 
 
 def time(desk: Desk, body: Body) -> Record:

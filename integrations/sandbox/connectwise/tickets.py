@@ -60,6 +60,13 @@ def add_note(desk: Desk, ticket_id: int, note: Record) -> Record:
     return desk.save_new("notes", finish_note(desk, {"id": row_id, "ticketId": ticket_id, **note}, None))
 
 
+def after_note(desk: Desk, record: Record, given: Mapping[str, Any]) -> None:
+    """A note is a change of its ticket, unless a switch has it otherwise."""
+    ticket = desk.store.get("tickets", record["ticketId"])
+    if ticket and desk.settings.switches.note_moves_ticket:
+        desk.save("tickets", ticket)
+
+
 def finish_note(desk: Desk, record: Record, before: Record | None) -> Record:
     if not str(record.get("text", "")).strip():
         raise invalid("serviceNote", [missing("serviceNote", "text")])

@@ -393,8 +393,22 @@ class FakePsa:
     def _plan_open(self, wanted: WantedTicket) -> Plan:
         if wanted.known_id is None:
             return Plan(subject=wanted.external_ref, items=(_create(wanted, self.kind),))
-        notes = (_note(wanted, wanted.known_id, wanted.note),) if wanted.note else ()
+        is_there = wanted.may_have_note and wanted.note in self.notes.get(wanted.known_id, [])
+        notes = (_note(wanted, wanted.known_id, wanted.note),) if wanted.note and not is_there else ()
         return Plan(subject=wanted.external_ref, items=notes, unchanged=() if notes else ("ticket",))
+
+    def _plan_leaving(self, wanted: WantedTicket, ticket: TicketState) -> Plan:
+        """A person has worked on it: it is told, once."""
+        is_there = wanted.may_have_note and wanted.parting_note in self.notes.get(ticket.id, [])
+        items = () if is_there else (_note(wanted, ticket.id, wanted.parting_note),)
+        finding = Finding(key="ticket", code="touched", text=f"Somebody has worked on #{ticket.number}.")
+        return Plan(
+            subject=wanted.external_ref,
+            items=items,
+            unchanged=() if items else ("ticket",),
+            findings=(finding,),
+            found=ticket.as_json(),
+        )
 
     def _plan_close(self, wanted: WantedTicket) -> Plan:
         if wanted.known_id is None:
@@ -410,6 +424,8 @@ class FakePsa:
             )
         if ticket.is_closed:
             return Plan(subject=wanted.external_ref, unchanged=("ticket",), found=ticket.as_json())
+        if wanted.only_untouched and ticket.updated_by != "portal":
+            return self._plan_leaving(wanted, ticket)
         notes = (_note(wanted, ticket.id, wanted.note),) if wanted.note else ()
         return Plan(
             subject=wanted.external_ref,
