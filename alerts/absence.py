@@ -6,6 +6,7 @@ or said by a person; when none came for too long the portal makes an event of it
 
 from __future__ import annotations
 
+import itertools
 import statistics
 import uuid
 from collections import defaultdict
@@ -67,9 +68,7 @@ def learn_of(clients: Sequence[uuid.UUID]) -> int:
     known = {key_of(row): row for row in Expectation.objects.filter(client__in=clients)}
     new, changed = [], []
     for key, times in series.items():
-        pauses = [
-            (later - earlier) / timedelta(hours=1) for earlier, later in zip(times, times[1:], strict=False)
-        ]
+        pauses = [(later - earlier) / timedelta(hours=1) for earlier, later in itertools.pairwise(times)]
         pauses = [pause for pause in pauses if pause > 0]
         row = known.get(key)
         if len(pauses) < LEAST or (row is not None and row.is_set):
@@ -113,7 +112,7 @@ def look() -> int:
 
 def look_at(batch: Sequence[Expectation]) -> int:
     now = clock.now()
-    horizon = now - max(max(allowed(row) for row in batch), LEARNT_OVER)
+    horizon = now - max([LEARNT_OVER, *map(allowed, batch)])
     newest = newest_of(batch, horizon)
     seen = []
     reported = 0

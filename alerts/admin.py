@@ -10,7 +10,7 @@ from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html
 
-from alerts import notifications
+from alerts import noiseadmin, notifications
 from alerts.models import Condition, EventType, Notification, Ticket, TicketSettings
 from integrations.models.eventlog import Severity
 from portal.tenantadmin import OneTenantForm, PortalAdmin, TenantAdmin, TenantLogAdmin
@@ -39,7 +39,21 @@ class NotificationAdminForm(OneTenantForm):
             "client",
             "is_enabled",
             "position",
+            "stops",
+            "catch_all",
+            "min_minutes",
+            "grouping",
+            "recipients",
+            "members",
+            "webhook",
         )
+
+    def clean(self) -> dict[str, Any]:
+        data = super().clean()
+        values = {name: data[name] for name in self.Meta.fields if name in data and name != "partner"}
+        if not self.errors and data.get("partner"):
+            notifications.refuse(data["partner"], notifications.Entered(**values))
+        return data
 
 
 @admin.register(Notification)
@@ -54,7 +68,10 @@ class NotificationAdmin(TenantAdmin):
             name: form.cleaned_data[name] for name in NotificationAdminForm.Meta.fields if name != "partner"
         }
         saved = notifications.save_notification(
-            obj.partner, notifications.Entered(**values), current=obj if change else None
+            obj.partner,
+            notifications.Entered(**values),
+            by=request.user.get_username(),
+            current=obj if change else None,
         )
         obj.pk, obj.version = saved.pk, saved.version
         obj._state.adding = False
@@ -112,3 +129,6 @@ class TicketAdmin(TenantLogAdmin):
     )
     list_filter = ("state",)
     search_fields = ("number", "external_ref", "condition__client__name", "summary")
+
+
+__all__ = ["noiseadmin"]  # registers its pages by being imported

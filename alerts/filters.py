@@ -66,7 +66,22 @@ def save_filter(
     partner: Partner, entered: Entered, *, by: str = "", current: DropFilter | None = None
 ) -> DropFilter:
     """Make or change a filter. Raises ValidationError for one that would drop everything."""
-    phrases = [text for phrase in entered.phrases if (text := " ".join(phrase.split()))]
+    phrases = refuse(entered)
+    with transaction.atomic():
+        row = DropFilter(partner=partner, created_by=by)
+        if current is not None:
+            row = DropFilter.objects.select_for_update().get(pk=current.pk)
+            row.version += 1
+        for name, value in vars(entered).items():
+            setattr(row, name, list(value) if isinstance(value, tuple) else value)
+        row.phrases = phrases
+        row.save()
+    return row
+
+
+def refuse(entered: Entered) -> list[str]:
+    """The phrases, tidied. Raises ValidationError for what would drop everything, or belongs to two scopes."""
+    phrases = [text for phrase in entered.phrases if (text := " ".join(str(phrase).split()))]
     if not (phrases or entered.sources or entered.event_types or entered.severities):
         raise ValidationError(
             {
@@ -77,16 +92,7 @@ def save_filter(
         raise ValidationError({"phrases": f"{len(phrases)} phrases; {MOST_PHRASES} are allowed."})
     if entered.organization is not None and entered.client is not None:
         raise ValidationError({"client": "Choose an organization or a client, not both."})
-    with transaction.atomic():
-        row = DropFilter(partner=partner, created_by=by)
-        if current is not None:
-            row = DropFilter.objects.select_for_update().get(pk=current.pk)
-            row.version += 1
-        for name, value in vars(entered).items():
-            setattr(row, name, list(value) if isinstance(value, tuple) else value)
-        row.phrases = list(dict.fromkeys(phrases))
-        row.save()
-    return row
+    return list(dict.fromkeys(phrases))
 
 
 def switch(row: DropFilter, *, is_enabled: bool) -> DropFilter:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from django.db.models import Exists, OuterRef
 
 from alerts.eventtypes import family_of
-from alerts.models import Condition, GroupLead, Grouping, Hold, Notification
+from alerts.models import Condition, Grouping, GroupLead, Hold, Notification
 from alerts.models.noise import HoldKind
 from alerts.reasons import Reason
 from integrations.models import Event

@@ -1,4 +1,4 @@
-"""What holds a ticket back, or drops an event altogether (asked by intake, by the release of what was held, by the test).
+"""What holds a ticket back, or drops an event altogether (asked by intake, and by the release of what was held).
 
 Everything a batch needs is read at once: one question tells which partners have filters, windows, settings or holds at
 all, and partners who have none cost nothing more. The order of what may hold back: window, minimum duration, outage of

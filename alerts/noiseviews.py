@@ -1,4 +1,4 @@
-"""Pages about what keeps a partner's boards quiet: drop filters, maintenance windows, noise, what is held, expectations."""
+"""Pages about what keeps boards quiet: drop filters, maintenance windows, noise, what is held, expectations."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Events that the portal itself notices: a storm, a backup that did not come (asked by their modules, in the worker)."""
+"""Events that the portal itself notices: a storm, a backup that did not come (asked by the worker)."""
 
 from __future__ import annotations
 

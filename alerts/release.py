@@ -1,4 +1,4 @@
-"""What was held back gets its ticket when that is over (asked by the worker every minute, and when a window ends early).
+"""What was held back gets its ticket when that is over (asked by the worker, and when a window ends early).
 
 Each hold is judged anew by the rules of the moment, under the lock of its condition: twice, late or beside itself, a
 condition that still fails gets one ticket, and one that is fine gets none.

@@ -71,6 +71,7 @@ def rule_test(request: PageRequest) -> HttpResponse:
     assert request.partner is not None
     verdict, text, problem = None, "", ""
     if request.method == "POST":
+        pages.require_manager(request, request.partner)
         text = request.POST.get("document", "")
         try:
             verdict = ruletest.try_document(

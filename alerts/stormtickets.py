@@ -24,14 +24,15 @@ def look_after(storm_id: uuid.UUID) -> list[uuid.UUID]:
             return []
         held = storm.holds.count()
         settings = NoiseSettings.objects.filter(partner=storm.partner_id).first()
-        if held and (storm.condition_id is None or held != storm.held):
+        is_on = settings is not None and is_braking(storm, settings)
+        if is_on and held and (storm.condition_id is None or held != storm.held):
             tell(storm, held)
         if not held:
             end(storm)
             return []
         storm.held = held
         storm.save(update_fields=["held", "condition"])
-    if settings is None or not is_braking(storm, settings):
+    if settings is None or not is_on:
         return list(storm.holds.order_by("since", "pk").values_list("pk", flat=True)[:1000])
     calm_at = storm.last_at + timedelta(minutes=settings.storm_minutes)
     if clock.now() < calm_at or not settings.tickets_after_storm:

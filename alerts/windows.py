@@ -1,7 +1,7 @@
 """When is a maintenance window open (asked by noise, the sweep and the pages), and windows made and changed.
 
-People speak of the clock on their wall: an occurrence begins and ends at wall-clock times of the partner's time zone, so
-that "22:00 to 02:00" keeps its meaning when the clocks change.
+An occurrence begins and ends at wall-clock times of the partner's time zone, so that "22:00 to 02:00" keeps its meaning
+when the clocks change.
 """
 
 from __future__ import annotations

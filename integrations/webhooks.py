@@ -42,7 +42,7 @@ def signature(secret: str, message_id: str, timestamp: int, body: bytes) -> str:
 
 
 def check_url(url: str) -> str:
-    """The address, if it is one that may be called from here. Raises `Misconfigured`; names are looked up at the call."""
+    """The address, if it may be called from here. Raises `Misconfigured`; names are looked up at the call."""
     parts = urlsplit(url.strip())
     if not parts.hostname or parts.fragment or any(letter.isspace() for letter in url.strip()):
         raise Misconfigured("Write the whole address, like https://example.com/hook.", field="url")

@@ -6,6 +6,8 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from alerts import filters, incoming, intake, release, windows
 from alerts.incoming import Incoming
@@ -391,7 +393,8 @@ def test_a_storm_goes_into_one_ticket_and_what_still_fails_gets_its_own(
     assert orders() == [*["Tickets"] * 3, "storm brake", *["Tickets"] * 4, "recovery"]
     storm = Storm.objects.get()
     assert storm.ended_at is not None
-    assert storm.condition is not None and storm.condition.state == "fine"
+    assert storm.condition is not None
+    assert storm.condition.state == "fine"
 
 
 def test_what_is_held_goes_on_when_the_setting_that_held_it_is_gone(site: Site, time_stands: Clock) -> None:
@@ -434,9 +437,6 @@ def queries_of(site: Site, number: int, start: int, capture: Any) -> int:
 
 @pytest.fixture
 def capture() -> Any:
-    from django.db import connection
-    from django.test.utils import CaptureQueriesContext
-
     return lambda: CaptureQueriesContext(connection)
 
 
