@@ -63,7 +63,7 @@ def entered_of(partner: Partner) -> Entered:
     return Entered(
         address=row.address,
         external_address=row.external_address,
-        connector_addresses=row.connector_addresses,
+        connector_addresses=tuple(row.connector_addresses),
         **is_on,
     )
 

@@ -42,7 +42,7 @@ def partner_of(request: Request) -> Partner:
     found = Partner.objects.filter(pk=key).first() if key else Partner.objects.filter(slug=named).first()
     if found is None:
         raise Problem(
-            400, "unknown_partner", "Say in “partner” which partner it is for (id or slug).", field="partner"
+            400, "partner_needed", "Say in “partner” which partner it is for (id or slug).", field="partner"
         )
     return found
 

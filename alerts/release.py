@@ -43,7 +43,8 @@ def release_due() -> int:
     """Judge what is due anew; returns how many holds ended."""
     keys = list(due().order_by("pk").values_list("pk", flat=True)[:MOST])
     for storm in Storm.objects.filter(ended_at=None).values_list("pk", flat=True):
-        keys += [key for key in stormtickets.look_after(storm) if key not in keys]
+        keys += stormtickets.look_after(storm)
+    keys = list(dict.fromkeys(keys))
     ended = 0
     for start in range(0, len(keys), AT_ONCE):
         ended += release(keys[start : start + AT_ONCE])

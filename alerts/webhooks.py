@@ -151,6 +151,7 @@ def send_to(endpoint_id: uuid.UUID | str) -> int:
     if not usable(now).filter(pk=endpoint_id).update(held_until=now + LEASE):
         return 0
     row = WebhookEndpoint.objects.select_related("partner").defer("secret").get(pk=endpoint_id)
+    row.open_until = None  # if it was open, this is the probe
     took_over(row)
     ends_at, tried = clock.monotonic() + TURN, 0
     try:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from alerts import conditions, release, windows
 from alerts.models import Condition, Hold, MaintenanceWindow, NoiseSettings, Notification, Storm, Ticket
-from integrations.models import Credentials, Delivery
+from integrations.models import Credentials, Delivery, Lane
 from portal import clock
 from tests.alerts.test_noise import Clock, Site, window
 
@@ -44,6 +44,7 @@ class Night:
         self.credentials = Credentials.objects.create(
             partner=self.site.partner, organization=self.site.organization
         )
+        Lane.objects.create(partner=self.site.partner, credentials=self.credentials)
         Notification.objects.update(min_minutes=minutes, grouping=grouping)
         NoiseSettings.objects.create(
             partner=self.site.partner,
@@ -133,6 +134,11 @@ class Night:
             release.release_due()
             self.drain()
             self.check()
+            ends_by_time = (
+                Hold.objects.exclude(kind__in=["parent", "group"]).exists() or release.due().exists()
+            )
+            if not ends_by_time and not Storm.objects.filter(ended_at=None).exists():
+                break
 
     def check_rest(self) -> None:
         open_now = set(Ticket.objects.filter(closed_at=None).values_list("condition", flat=True))

@@ -111,6 +111,7 @@ def test_a_rule_that_could_not_do_what_it_says_is_refused(
 def test_a_rule_that_never_matched_for_30_days_is_flagged(
     site: Site, manager: Browser, time_stands: Clock
 ) -> None:
+    Notification.objects.update(created_at=clock.now())
     time_stands.pass_minutes(31 * 24 * 60)
     assert "Never matched for 30 days" in manager.get("/partnership/notifications").content.decode()
     site.fail()

@@ -56,6 +56,7 @@ def receiver() -> Iterator[Receiver]:
     one = Receiver()
     yield one
     one.server.shutdown()
+    one.server.server_close()
 
 
 @pytest.fixture
