@@ -79,9 +79,16 @@ class NotificationForm(PortalForm):
     is_enabled = forms.BooleanField(label="Enabled", required=False)
 
     def __init__(
-        self, *args: Any, partner: Partner, current: Notification | None = None, **kwargs: Any
+        self,
+        *args: Any,
+        partner: Partner,
+        current: Notification | None = None,
+        client: str = "",
+        **kwargs: Any,
     ) -> None:
-        super().__init__(*args, initial=initial_of(current), **kwargs)
+        """`client` is filled in beforehand in a new one."""
+        initial = initial_of(current) if current else initial_of(None) | {"client": client}
+        super().__init__(*args, initial=initial, **kwargs)
         self.partner = partner
         known = {row.name: f"{row.title} ({row.name})" for row in EventType.objects.all()}
         known |= {name: name for name in (current.event_types if current else []) if name not in known}

@@ -58,7 +58,9 @@ def doubt_the_lost() -> None:
 
 def send_of(notification_id: uuid.UUID | None) -> int:
     """One e-mail about all that waits for one notification; 1 when it was sent."""
-    rule = Notification.objects.select_related("partner").filter(pk=notification_id).first()
+    rule = None
+    if notification_id is not None:
+        rule = Notification.objects.select_related("partner").filter(pk=notification_id).first()
     batch = claim(notification_id)
     if not batch:
         return 0

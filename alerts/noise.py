@@ -17,8 +17,9 @@ from zoneinfo import ZoneInfo
 
 from django.db.models import Case, Exists, F, OuterRef, Q, Value, When
 
-from alerts import filters, grouping, storms, windows
+from alerts import filters, windows
 from alerts.conditions import Transition
+from alerts.grouping import Groups
 from alerts.models import (
     Condition,
     DropFilter,
@@ -31,6 +32,7 @@ from alerts.models import (
 )
 from alerts.models.noise import HoldKind
 from alerts.reasons import Reason
+from alerts.storms import Brakes
 from integrations.models import Event
 from integrations.models.eventlog import EventAction
 from portal import clock, database
@@ -104,6 +106,12 @@ class Noise:
     swung: dict[uuid.UUID, Swings] = field(default_factory=dict)
     suppressions: list[Suppression] = field(default_factory=list)
     matched: dict[uuid.UUID, Notification] = field(default_factory=dict)
+    groups: Groups = field(init=False)
+    storms: Brakes = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.groups = Groups(self)
+        self.storms = Brakes(self)
 
     @classmethod
     def of(
@@ -124,8 +132,6 @@ class Noise:
                 if it_has:
                     having[name].append(pk)
         self.read(having)
-        self.groups = grouping.Groups(self)
-        self.storms = storms.Brakes(self)
         return self
 
     def read(self, having: Mapping[str, list[uuid.UUID]]) -> None:
@@ -343,7 +349,7 @@ class Noise:
     def note(self, event: Event, kind: str, rule_id: uuid.UUID | None, rule_name: str) -> None:
         self.suppressions.append(
             Suppression(
-                partner_id=event.partner_id,
+                partner_id=known_partner(event),
                 event=event,
                 kind=kind,
                 rule_id=rule_id,
@@ -386,6 +392,12 @@ class Noise:
             count_up(MaintenanceWindow, "held", held)
         if self.matched:
             Notification.objects.filter(pk__in=self.matched).update(matched_at=self.now)
+
+
+def known_partner(event: Event) -> uuid.UUID:
+    """The partner of an event that is not parked."""
+    assert event.partner_id is not None
+    return event.partner_id
 
 
 def count_up(model: type[Any], column: str, counts: Mapping[uuid.UUID, int], **also: Any) -> None:

@@ -21,7 +21,7 @@ from integrations.models import Action
 from integrations.models.eventlog import Severity
 from portal import rest
 from portal.clients import find_clients
-from portal.models import Account, Client, Organization, Partner
+from portal.models import Account, Organization, Partner
 from portal.rest import Problem, actor_of
 from portal.tenancy import TenantModel
 
@@ -104,8 +104,8 @@ def unknown(field: str, value: Any) -> Any:
 class ClientReference(serializers.CharField):
     """A client in answers: its managed ID."""
 
-    def to_representation(self, value: Client) -> str:
-        return value.managed_id
+    def to_representation(self, value: Any) -> str:
+        return str(value.managed_id)
 
 
 # --- Notifications ----------------------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from django.db import transaction
 
@@ -76,7 +77,7 @@ def judged(event: Event) -> Verdict:
             intake.assign_accounts([event])
         for row in DropFilter.objects.filter(partner=client.partner_id).order_by("created_at"):
             verdict.filters.append((row, filters.why_not(row, event, client, levels, now)))
-        zone = windows.ZoneInfo(client.partner.time_zone)
+        zone = ZoneInfo(client.partner.time_zone)
         for window in MaintenanceWindow.objects.filter(partner=client.partner_id).exclude(over_at__lte=now):
             verdict.windows.append((window, why_not_in(window, event, levels, zone)))
         intake.judge([event])
@@ -86,7 +87,7 @@ def judged(event: Event) -> Verdict:
     return verdict
 
 
-def why_not_in(window: MaintenanceWindow, event: Event, levels: list[Any], zone: windows.ZoneInfo) -> str:
+def why_not_in(window: MaintenanceWindow, event: Event, levels: list[Any], zone: ZoneInfo) -> str:
     """Why a window says nothing about an event; empty when the event falls into it."""
     if not windows.is_in_scope(window, intake.known_client(event), event.account_id, levels):
         return "It is for another client, organization or account."

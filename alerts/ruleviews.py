@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
+from typing import Any
 
 from django.contrib import messages
 from django.core.exceptions import ValidationError
@@ -53,15 +54,19 @@ def notification_versions(request: PageRequest, pk: uuid.UUID) -> HttpResponse:
         "-version"
     )
     rows = list(versions[:100])
-    for newer, older in zip(rows, [*rows[1:], None], strict=True):
-        before = older.document if older else {}
-        newer.changed = [
-            (name.replace("_", " "), before.get(name), value)
-            for name, value in newer.document.items()
-            if older is None or before.get(name) != value
-        ]
-    context = {"row": row, "versions": rows}
+    listed = [(newer, changes(newer, older)) for newer, older in zip(rows, [*rows[1:], None], strict=True)]
+    context = {"row": row, "versions": listed}
     return pages.show(request, "alerts/notification_versions.html", context, partner=row.partner)
+
+
+def changes(newer: NotificationVersion, older: NotificationVersion | None) -> list[tuple[str, Any, Any]]:
+    """What differs from the version before: its name, before, after. Of the first one everything."""
+    before = older.document if older else {}
+    return [
+        (name.replace("_", " "), before.get(name), value)
+        for name, value in newer.document.items()
+        if older is None or before.get(name) != value
+    ]
 
 
 @GET_OR_POST

@@ -106,7 +106,9 @@ def notification_form(request: PageRequest, current: Notification | None) -> Htt
     partner = current.partner if current else request.partner
     assert partner is not None
     pages.require_manager(request, partner)
-    form = NotificationForm(pages.posted(request), partner=partner, current=current)
+    form = NotificationForm(
+        pages.posted(request), partner=partner, current=current, client=request.GET.get("client", "")[:60]
+    )
     if request.method == "POST" and form.is_valid() and (saved := save_rule(request, form, partner, current)):
         messages.success(
             request,

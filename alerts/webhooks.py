@@ -75,7 +75,7 @@ def save_endpoint(
     return row, secret
 
 
-def renew(row: WebhookEndpoint) -> str:
+def renew(row: Any) -> str:
     """A new secret, in memory; the former one is worth nothing from the saving on."""
     secret = webhooks.new_secret()
     row.secret = {"id": str(row.pk), "secret": secret}
@@ -91,7 +91,7 @@ def rotate_secret(row: WebhookEndpoint) -> str:
 
 
 def secret_of(row: WebhookEndpoint) -> str:
-    wrapped = row.secret
+    wrapped: Any = row.secret
     if not wrapped or wrapped["id"] != str(row.pk):
         raise DecryptionFailed("The stored secret does not belong to this endpoint.")
     return str(wrapped["secret"])
@@ -157,16 +157,21 @@ def send_to(endpoint_id: uuid.UUID | str) -> int:
     try:
         while clock.monotonic() < ends_at and (batch := claim(row)):
             for place, delivery in enumerate(batch):
-                if row.open_until is not None or clock.monotonic() >= ends_at:
+                if is_stopped(row) or clock.monotonic() >= ends_at:
                     put_back(batch[place:])
                     break
                 attempt(row, delivery)
                 tried += 1
-            if row.open_until is not None:
+            if is_stopped(row):
                 break
     finally:
         WebhookEndpoint.objects.filter(pk=row.pk).update(held_until=None)
     return tried
+
+
+def is_stopped(row: WebhookEndpoint) -> bool:
+    """Whether its breaker has opened in this turn."""
+    return row.open_until is not None
 
 
 def took_over(row: WebhookEndpoint) -> None:

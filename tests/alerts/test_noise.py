@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from django.db import connection
@@ -283,7 +284,7 @@ def test_a_window_is_open_by_the_clocks_of_the_time_zone(
     partner = make.partner()
     partner.time_zone = "Europe/Berlin"
     row = windows.save_window(partner, windows.Entered(name="W", **values))
-    zone = windows.ZoneInfo("Europe/Berlin")
+    zone = ZoneInfo("Europe/Berlin")
 
     def is_open(text: str) -> bool:
         return windows.current(row, datetime.fromisoformat(text).replace(tzinfo=UTC), zone) is not None

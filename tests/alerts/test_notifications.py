@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from django.core.exceptions import ValidationError
@@ -72,6 +73,15 @@ def test_s4_36_subscribe_to_all_event_types_is_the_default(site: Site, manager: 
     page = manager.get("/partnership/notifications/new").content.decode()
     assert 'value="yes"' in page
     assert rule(site, "New").all_event_types
+
+
+def test_s1_31_create_alert_on_a_clients_activity_begins_a_rule_for_that_client(
+    site: Site, manager: Browser
+) -> None:
+    activity = manager.get(f"/clients/{site.client.pk}/activity").content.decode()
+    assert "Create Alert" in activity
+    page = manager.get("/partnership/notifications/new?client=19652").content.decode()
+    assert 'value="19652"' in page
 
 
 def test_each_wording_is_kept_with_who_and_when(site: Site, manager: Browser) -> None:
@@ -242,4 +252,4 @@ def test_the_pages_make_and_change_them(site: Site, manager: Browser) -> None:
         "notifications/test",
     ):
         assert manager.get(f"/partnership/{page}").status_code == 200, page
-    assert windows.current(row, clock.now() + timedelta(days=7), windows.ZoneInfo("UTC")) is not None
+    assert windows.current(row, clock.now() + timedelta(days=7), ZoneInfo("UTC")) is not None

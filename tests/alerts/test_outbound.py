@@ -274,7 +274,7 @@ def test_a_dead_mail_server_loses_nothing_and_doubt_is_held_for_a_person(
     with monkeypatch.context() as dead:
         dead.setattr(DeadServer, "where", where)
         dead.setattr(mails, "get_connection", DeadServer)
-        for _ in range(15):
+        for _ in range(6):
             mails.send_due()
             time_stands.pass_minutes(1)
     assert mail_states() == [state]
