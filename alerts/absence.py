@@ -60,9 +60,9 @@ def learn_of(clients: Sequence[uuid.UUID]) -> int:
         "occurred_at"
     )
     partners = dict(Client.objects.filter(pk__in=clients).values_list("pk", "partner_id"))
-    for client, account, kind, at in events.values_list("client_id", "account_id", "type", "occurred_at"):
-        if client is not None:
-            series[client, account, kind].append(at)
+    for whose, account, kind, at in events.values_list("client_id", "account_id", "type", "occurred_at"):
+        if whose is not None:
+            series[whose, account, kind].append(at)
     known = {key_of(row): row for row in Expectation.objects.filter(client__in=clients)}
     new: list[Expectation] = []
     changed: list[Expectation] = []
@@ -72,10 +72,10 @@ def learn_of(clients: Sequence[uuid.UUID]) -> int:
         row = known.get(key)
         if len(pauses) < LEAST or (row is not None and row.is_set):
             continue
-        client, account, kind = key
+        client, owner, name = key
         if row is None:
             row = Expectation(
-                partner_id=partners[client], client_id=client, account_id=account, event_type=kind
+                partner_id=partners[client], client_id=client, account_id=owner, event_type=name
             )
         row.every_hours = max(Decimal("0.25"), round(Decimal(statistics.median(pauses)), 2))
         row.learnt_from, row.seen_at = len(times), times[-1]

@@ -48,8 +48,14 @@ class NotificationAdminForm(OneTenantForm):
             "webhook",
         )
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["min_minutes"].required = False
+
     def clean(self) -> dict[str, Any]:
         data = super().clean()
+        data["min_minutes"] = data.get("min_minutes") or 0
+        data |= {name: data.get(name) or [] for name in ("recipients", "members", "event_types")}
         values = {name: data[name] for name in self.Meta.fields if name in data and name != "partner"}
         if not self.errors and data.get("partner"):
             notifications.refuse(data["partner"], notifications.Entered(**values))
