@@ -10,7 +10,11 @@ from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html
 
-from alerts import eventtypes, notifications
+from alerts import (
+    eventtypes,
+    noiseadmin,
+    notifications,
+)
 from alerts.models import (
     ClosingStatus,
     Condition,
@@ -81,7 +85,27 @@ class NotificationAdminForm(OneTenantForm):
             "client",
             "is_enabled",
             "position",
+            "stops",
+            "catch_all",
+            "min_minutes",
+            "grouping",
+            "recipients",
+            "members",
+            "webhook",
         )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["min_minutes"].required = False
+
+    def clean(self) -> dict[str, Any]:
+        data = super().clean()
+        data["min_minutes"] = data.get("min_minutes") or 0
+        data |= {name: data.get(name) or [] for name in ("recipients", "members", "event_types")}
+        values = {name: data[name] for name in self.Meta.fields if name in data and name != "partner"}
+        if not self.errors and data.get("partner"):
+            notifications.refuse(data["partner"], notifications.Entered(**values))
+        return data
 
 
 @admin.register(Notification)
@@ -96,7 +120,10 @@ class NotificationAdmin(TenantAdmin):
             name: form.cleaned_data[name] for name in NotificationAdminForm.Meta.fields if name != "partner"
         }
         saved = notifications.save_notification(
-            obj.partner, notifications.Entered(**values), current=obj if change else None
+            obj.partner,
+            notifications.Entered(**values),
+            by=request.user.get_username(),
+            current=obj if change else None,
         )
         obj.pk, obj.version = saved.pk, saved.version
         obj._state.adding = False
@@ -176,3 +203,6 @@ class TicketAdmin(TenantLogAdmin):
     )
     list_filter = ("state",)
     search_fields = ("number", "external_ref", "condition__client__name", "summary")
+
+
+__all__ = ["noiseadmin"]  # registers its pages by being imported

@@ -6,14 +6,14 @@ from typing import Any
 
 from django import forms
 
-from alerts.models import EventType, Notification, default_severities
-from alerts.notifications import Entered
+from alerts.models import EventType, Grouping, Notification, WebhookEndpoint, default_severities
+from alerts.notifications import MOST_MINUTES, Entered
 from alerts.setup import OF_A_BOARD, Setup
 from alerts.ticketsettings import CHOICES
 from integrations.models import Action, Choice
 from integrations.models.eventlog import Severity
 from portal.forms import LOOKS, PortalForm
-from portal.models import Client, Organization, Partner
+from portal.models import Client, Organization, Partner, User
 from portal.models.partners import client_number_of
 
 YES_NO = [("yes", "Yes"), ("no", "No")]
@@ -45,6 +45,30 @@ class NotificationForm(PortalForm):
         max_length=60,
         help_text="Client id or managed ID, like 19652 or EFS-19652.",
     )
+    stops = forms.BooleanField(
+        label="Stop after match", required=False, help_text="Notifications further down are not asked then."
+    )
+    catch_all = forms.BooleanField(
+        label="Only for what no other notification matched (catch-all)", required=False
+    )
+    min_minutes = forms.IntegerField(
+        label="Minutes of failing before a ticket",
+        required=False,
+        min_value=0,
+        max_value=MOST_MINUTES,
+        help_text="0: at once. What recovers earlier gets no ticket.",
+    )
+    grouping = forms.ChoiceField(label="Share one ticket", choices=Grouping, required=False)
+    recipients = forms.CharField(
+        label="E-mail to these addresses",
+        required=False,
+        widget=forms.Textarea(attrs={"rows": 2}),
+        help_text="For the action E-mail; one a line.",
+    )
+    members = forms.MultipleChoiceField(
+        label="E-mail to these members", required=False, widget=forms.CheckboxSelectMultiple
+    )
+    webhook = forms.ChoiceField(label="Webhook", required=False, help_text="For the action Webhook.")
     position = forms.IntegerField(
         label="Order",
         required=False,
@@ -55,9 +79,16 @@ class NotificationForm(PortalForm):
     is_enabled = forms.BooleanField(label="Enabled", required=False)
 
     def __init__(
-        self, *args: Any, partner: Partner, current: Notification | None = None, **kwargs: Any
+        self,
+        *args: Any,
+        partner: Partner,
+        current: Notification | None = None,
+        client: str = "",
+        **kwargs: Any,
     ) -> None:
-        super().__init__(*args, initial=initial_of(current), **kwargs)
+        """`client` is filled in beforehand in a new one."""
+        initial = initial_of(current) if current else initial_of(None) | {"client": client}
+        super().__init__(*args, initial=initial, **kwargs)
         self.partner = partner
         known = {row.name: f"{row.title} ({row.name})" for row in EventType.objects.all()}
         known |= {name: name for name in (current.event_types if current else []) if name not in known}
@@ -67,6 +98,28 @@ class NotificationForm(PortalForm):
             ("", "All organizations"),
             *((key, row.name) for key, row in self.organizations.items()),
         ]
+
+        people = (
+            User.objects.filter(memberships__partner=partner, is_active=True).order_by("email").distinct()
+        )
+        self.fields["members"].choices = [(str(row.pk), row.email) for row in people]  # type: ignore[attr-defined]
+        self.endpoints = {
+            str(row.pk): row for row in WebhookEndpoint.objects.of(partner).defer("secret").order_by("name")
+        }
+        self.fields["webhook"].choices = [  # type: ignore[attr-defined]
+            ("", "None"),
+            *((key, row.name) for key, row in self.endpoints.items()),
+        ]
+
+    def clean_webhook(self) -> WebhookEndpoint | None:
+        return self.endpoints.get(self.cleaned_data["webhook"])
+
+    def clean_min_minutes(self) -> int:
+        return self.cleaned_data["min_minutes"] or 0
+
+    def clean_recipients(self) -> list[str]:
+        text = self.cleaned_data["recipients"].replace(",", "\n")
+        return [address for line in text.splitlines() if (address := line.strip())]
 
     def clean_organization(self) -> Organization | None:
         return self.organizations.get(self.cleaned_data["organization"])
@@ -106,6 +159,13 @@ def initial_of(row: Notification | None) -> dict[str, Any]:
         "client": str(row.client.number) if row.client else "",
         "position": row.position,
         "is_enabled": row.is_enabled,
+        "stops": row.stops,
+        "catch_all": row.catch_all,
+        "min_minutes": row.min_minutes,
+        "grouping": row.grouping,
+        "recipients": "\n".join(row.recipients),
+        "members": row.members,
+        "webhook": str(row.webhook_id or ""),
     }
 
 

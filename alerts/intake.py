@@ -16,15 +16,22 @@ from datetime import datetime, timedelta
 from django.db import OperationalError, transaction
 from django.db.models import F, Q, QuerySet
 
-from alerts import conditions, eventtypes, keywatch, routing
+from alerts import (
+    conditions,
+    eventtypes,
+    keywatch,
+    outbound,
+    routing,
+)
 from alerts.conditions import Transition
 from alerts.incoming import Incoming
 from alerts.models import Condition, Notification, Ticket
+from alerts.noise import Noise
 from billing import synchronize
 from integrations import effective, eventlog, outcomes
 from integrations.models import Action, Delivery, Event, Lane, Status
-from integrations.models.eventlog import UNSETTLED, EventAction
-from portal import chaos, clock, database
+from integrations.models.eventlog import OUTBOUND, UNSETTLED, EventAction
+from portal import background, chaos, clock, database
 from portal.access import Actor
 from portal.clients import find_clients, uuid_of
 from portal.models import Account, Client
@@ -258,29 +265,48 @@ def judge(events: Sequence[Event]) -> None:
     if not events:
         return
     locked = lock_conditions(events)
-    rules = routing.Rules.of({known_client(event).partner_id for event in events})
+    partners = {known_client(event).partner_id for event in events}
+    rules = routing.Rules.of(partners)
+    noise = Noise.of(partners, locked.values(), rules.trees)
     orders = Orders(ticketless(locked.values()))
     for event in events:
         speaks = event.action != EventAction.NONE
         judge_one(
-            event, locked[known_client(event).pk, event.condition_key] if speaks else None, rules, orders
+            event,
+            locked[known_client(event).pk, event.condition_key] if speaks else None,
+            rules,
+            noise,
+            orders,
         )
-    save_conditions(locked.values())
+    # A condition that nothing but dropped events speak of is not kept.
+    save_conditions([row for row in locked.values() if row.decided_at is not None])
+    if not noise.store():
+        raise Raced
     orders.store()
 
 
-def judge_one(event: Event, condition: Condition | None, rules: routing.Rules, orders: Orders) -> None:
+def judge_one(
+    event: Event, condition: Condition | None, rules: routing.Rules, noise: Noise, orders: Orders
+) -> None:
+    if noise.drops(event, known_client(event), condition):
+        return
     transition = conditions.move(condition, event) if condition else Transition.NONE
     if condition is not None:
         event.trace.append(condition_step(condition, transition, event))
+        noise.changed(condition, transition)
     answers = rules.ask(event, known_client(event))
     event.trace.extend(answer.as_json() for answer in answers)
     matched = [answer.notification for answer in answers if not answer.why_not]
     for notification in matched:
+        noise.note_match(notification)
         if notification.action == Action.SYNCHRONIZE:
             orders.add(event, Action.SYNCHRONIZE, synchronize.subject_of(event.client_id), notification)
+        elif notification.action in OUTBOUND:
+            orders.add(event, notification.action, outbound.subject_of(notification, event), notification)
+            if notification.action == Action.EMAIL:
+                orders.rows[-1][1].due_at += outbound.GATHERED
     if condition is not None:
-        order_ticket(event, condition, transition, matched, orders)
+        order_ticket(event, condition, transition, matched, noise, orders)
 
 
 def order_ticket(
@@ -288,14 +314,21 @@ def order_ticket(
     condition: Condition,
     transition: Transition,
     matched: Sequence[Notification],
+    noise: Noise,
     orders: Orders,
 ) -> None:
-    """A ticket is asked for once an episode, by the first notification that wants one; its recovery follows."""
+    """A ticket is asked for once an episode, by the first notification that wants one; its recovery follows.
+
+    Unless something holds it back: then it is asked for when that is over (`alerts.release`).
+    """
     wanting = next((rule for rule in matched if rule.action == Action.TICKET), None)
     subject = conditions.subject_of(condition.pk)
-    if transition is Transition.RECOVERED and condition.wants_ticket:
-        orders.add(event, Action.TICKET, subject, None)
+    if transition is Transition.RECOVERED:
+        if not noise.recovered(event, condition) and condition.wants_ticket:
+            orders.add(event, Action.TICKET, subject, None)
     elif transition in {Transition.OPENED, Transition.REPEATED} and wanting and not condition.wants_ticket:
+        if noise.holds_back(event, condition, wanting):
+            return
         condition.wants_ticket = True
         orders.fruitless.pop(condition.pk, None)
         orders.add(event, Action.TICKET, subject, wanting)
@@ -444,7 +477,16 @@ class Orders:
         self.fruitless = fruitless
         self.rows: list[tuple[Event, Delivery]] = []
 
-    def add(self, event: Event, action: Action, subject: str, notification: object | None) -> None:
+    def add(
+        self,
+        event: Event,
+        action: str,
+        subject: str,
+        notification: object | None,
+        *,
+        at: datetime | None = None,
+    ) -> None:
+        """`at` is when it is asked for; default: when the event came."""
         delivery = Delivery(
             partner_id=known_client(event).partner_id,
             event=event,
@@ -455,19 +497,23 @@ class Orders:
             notification_name=getattr(notification, "name", "recovery"),
             notification_version=getattr(notification, "version", 0),
             priority=eventlog.priority_of(action, event.severity),
-            due_at=event.received_at,
-            created_at=event.received_at,
+            due_at=at or event.received_at,
+            created_at=at or event.received_at,
         )
         self.rows.append((event, delivery))
 
     def store(self) -> None:
         if not self.rows:
             return
-        lanes = effective.lanes_of({event.client_id: known_client(event) for event, _ in self.rows}.values())
+        for_psas = [event for event, row in self.rows if row.action not in OUTBOUND]
+        lanes = effective.lanes_of({event.client_id: known_client(event) for event in for_psas}.values())
         synchronize.put_into_window([row for _, row in self.rows if row.action == Action.SYNCHRONIZE])
         for _, row in self.rows:
-            assign_lane(row, lanes[row.client_id])
+            if row.action not in OUTBOUND:
+                assign_lane(row, lanes[row.client_id])
         stored = eventlog.deliver([row for _, row in self.rows])
+        if any(row.action in OUTBOUND for _, row in self.rows):
+            background.enqueue("alerts.jobs.send_outbound")
         for event, row in self.rows:
             event.trace.append(delivery_step(row, row.pk in stored))
 

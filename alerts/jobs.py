@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import logging
 
-from alerts import intake, lifecycle, outages, ticketsweep
+from alerts import (
+    absence,
+    intake,
+    lifecycle,
+    mails,
+    outages,
+    release,
+    ticketsweep,
+    webhooks,
+)
 from integrations.models import Credentials, Event
 from integrations.models.connections import Kind
 from integrations.psa.errors import PsaError
@@ -42,3 +51,30 @@ def sweep_connection(credentials_id: str) -> None:
         return
     if righted:
         logger.warning("The sweep of %s put %s tickets right", credentials.pk, righted)
+
+
+def release_due() -> None:
+    release.release_due()
+
+
+def send_outbound() -> None:
+    """One job an endpoint, so that one receiver that hangs does not delay another; e-mails in one of their own."""
+    background.enqueue("alerts.jobs.send_mails")
+    for key in webhooks.with_work():
+        background.enqueue("alerts.jobs.send_webhooks", str(key), timeout=120)
+
+
+def send_webhooks(endpoint_id: str) -> None:
+    webhooks.send_to(endpoint_id)
+
+
+def send_mails() -> None:
+    mails.send_due()
+
+
+def look_for_absences() -> None:
+    absence.look()
+
+
+def learn_expectations() -> None:
+    absence.learn()

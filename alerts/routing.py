@@ -32,7 +32,11 @@ class Answer:
         }
 
 
-_rules_of = database.Prepared(lambda partners: Notification.objects.filter(partner_id__in=partners))
+_rules_of = database.Prepared(
+    lambda partners: Notification.objects.filter(partner_id__in=partners).order_by(
+        "position", "created_at", "pk"
+    )
+)
 
 
 @dataclass(frozen=True)
@@ -53,8 +57,19 @@ class Rules:
 
     def ask(self, event: Event, client: Client) -> list[Answer]:
         """What each notification of the client's partner says, in their order."""
-        rows = self.by_partner.get(client.partner_id, [])
-        return [Answer(row, why_not(row, event, client, self.trees.get(client.partner_id))) for row in rows]
+        answers: list[Answer] = []
+        first = stopper = ""
+        for row in self.by_partner.get(client.partner_id, []):
+            reason = why_not(row, event, client, self.trees.get(client.partner_id))
+            if not reason and stopper:
+                reason = f"“{stopper}” matched before, and stops there."
+            elif not reason and row.catch_all and first:
+                reason = f"It is only for what no other notification matched; “{first}” did."
+            answers.append(Answer(row, reason))
+            if not reason:
+                first = first or row.name
+                stopper = row.name if row.stops else ""
+        return answers
 
 
 def why_not(rule: Notification, event: Event, client: Client, tree: Tree | None) -> str:

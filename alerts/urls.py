@@ -2,7 +2,12 @@
 
 from django.urls import path
 
-from alerts import typeviews, views
+from alerts import (
+    noiseviews,
+    ruleviews,
+    typeviews,
+    views,
+)
 
 urlpatterns = [
     path("", views.dashboard, name="dashboard"),
@@ -17,6 +22,44 @@ urlpatterns = [
     path("partnership/notifications/<uuid:pk>/copy", views.notification_copy, name="notification_copy"),
     path("partnership/notifications/<uuid:pk>/switch", views.notification_switch, name="notification_switch"),
     path("partnership/notifications/<uuid:pk>/delete", views.notification_delete, name="notification_delete"),
+    path("partnership/notifications/test", ruleviews.rule_test, name="rule_test"),
+    path("partnership/notifications/<uuid:pk>/move", ruleviews.notification_move, name="notification_move"),
+    path(
+        "partnership/notifications/<uuid:pk>/versions",
+        ruleviews.notification_versions,
+        name="notification_versions",
+    ),
+    path("partnership/filters", noiseviews.drop_filters, name="drop_filters"),
+    path("partnership/filters/new", noiseviews.drop_filter_new, name="drop_filter_new"),
+    path("partnership/filters/<uuid:pk>", noiseviews.drop_filter, name="drop_filter"),
+    path("partnership/filters/<uuid:pk>/switch", noiseviews.drop_filter_switch, name="drop_filter_switch"),
+    path("partnership/filters/<uuid:pk>/delete", noiseviews.drop_filter_delete, name="drop_filter_delete"),
+    path("partnership/filters/<uuid:pk>/eaten", noiseviews.drop_filter_eaten, name="drop_filter_eaten"),
+    path("partnership/windows", noiseviews.maintenance_windows, name="maintenance_windows"),
+    path("partnership/windows/new", noiseviews.window_new, name="window_new"),
+    path("partnership/windows/<uuid:pk>", noiseviews.window, name="window"),
+    path("partnership/windows/<uuid:pk>/end", noiseviews.window_end, name="window_end"),
+    path("partnership/windows/<uuid:pk>/extend", noiseviews.window_extend, name="window_extend"),
+    path("partnership/windows/<uuid:pk>/delete", noiseviews.window_delete, name="window_delete"),
+    path("partnership/noise", noiseviews.noise, name="noise"),
+    path("partnership/noise/preset", noiseviews.noise_preset, name="noise_preset"),
+    path("partnership/webhooks", ruleviews.webhook_list, name="webhooks"),
+    path("partnership/webhooks/new", ruleviews.webhook_new, name="webhook_new"),
+    path("partnership/webhooks/<uuid:pk>", ruleviews.webhook, name="webhook"),
+    path("partnership/webhooks/<uuid:pk>/secret", ruleviews.webhook_rotate, name="webhook_rotate"),
+    path("partnership/webhooks/<uuid:pk>/delete", ruleviews.webhook_delete, name="webhook_delete"),
+    path(
+        "partnership/webhooks/<uuid:pk>/deliveries", ruleviews.webhook_deliveries, name="webhook_deliveries"
+    ),
+    path("partnership/webhooks/<uuid:pk>/redeliver", ruleviews.webhook_redeliver, name="webhook_redeliver"),
+    path("partnership/mail-settings", ruleviews.mail_settings, name="mail_settings"),
+    path("partnership/expectations", noiseviews.expectations, name="expectations"),
+    path("partnership/expectations/new", noiseviews.expectation_new, name="expectation_new"),
+    path(
+        "partnership/expectations/<uuid:pk>/switch", noiseviews.expectation_switch, name="expectation_switch"
+    ),
+    path("partnership/expectations/<uuid:pk>/learn", noiseviews.expectation_learn, name="expectation_learn"),
+    path("held", noiseviews.held, name="held"),
     path("partnership/setup", views.setup, name="setup"),
     path("partnership/setup/<uuid:pk>", views.setup_of, name="setup_of"),
     path("clients/<uuid:pk>/settings", views.client_settings, name="client_settings"),

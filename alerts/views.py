@@ -15,6 +15,7 @@ from django.template.loader import render_to_string
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from alerts import dashboard as overview
+from alerts import filters, mailsettings
 from alerts import notifications as rules
 from alerts import setup as ticket_setup
 from alerts.forms import NotificationForm, TicketSettingsForm
@@ -23,8 +24,8 @@ from alerts.ticketsettings import FIELDS, SettingsOf
 from billing.crossreferences import CrossReferences
 from integrations import eventsearch
 from integrations.models import Action, Delivery, Event
-from portal import pages
-from portal.models import Client, Organization
+from portal import clock, pages
+from portal.models import Client, Organization, Partner
 from portal.pages import PageRequest
 
 LATEST = 12
@@ -64,7 +65,7 @@ def tickets(request: PageRequest) -> HttpResponse:
 def conditions(request: PageRequest) -> HttpResponse:
     """What is failing, the newest spell first."""
     mine = pages.rows(request, Condition).filter(since__isnull=False)
-    found = mine.filter(state=Condition.State.FAILING).select_related("partner", "client", "account")
+    found = mine.filter(state=Condition.State.FAILING).select_related("partner", "client", "account", "hold")
     page = pages.page_of(request, found, by="since", within=mine)
     return pages.show(request, "alerts/conditions.html", {"page": page})
 
@@ -76,11 +77,18 @@ def conditions(request: PageRequest) -> HttpResponse:
 @pages.partner_page
 def notifications(request: PageRequest) -> HttpResponse:
     mine = pages.rows(request, Notification).select_related("organization", "client")
-    found = list(mine.order_by("position", "created_at"))
-    has_synchronization = any(row.action == Action.SYNCHRONIZE for row in found)
-    return pages.show(
-        request, "alerts/notifications.html", {"rows": found, "has_synchronization": has_synchronization}
-    )
+    found = list(mine.order_by("position", "created_at", "pk"))
+    now = clock.now()
+    for row in found:
+        row.is_idle = row.is_enabled and filters.is_idle(row.created_at, row.matched_at, now)
+    actions = {row.action for row in found}
+    context = {
+        "rows": found,
+        "has_synchronization": Action.SYNCHRONIZE in actions,
+        "has_tickets": Action.TICKET in actions,
+        "conflicts": mailsettings.conflicts(request.partner) if request.partner else [],
+    }
+    return pages.show(request, "alerts/notifications.html", context)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -99,19 +107,33 @@ def notification_form(request: PageRequest, current: Notification | None) -> Htt
     partner = current.partner if current else request.partner
     assert partner is not None
     pages.require_manager(request, partner)
-    form = NotificationForm(pages.posted(request), partner=partner, current=current)
-    if request.method == "POST" and form.is_valid():
-        saved = rules.save_notification(partner, form.entered(), current=current)
+    form = NotificationForm(
+        pages.posted(request), partner=partner, current=current, client=request.GET.get("client", "")[:60]
+    )
+    if request.method == "POST" and form.is_valid() and (saved := save_rule(request, form, partner, current)):
         messages.success(
             request,
             f"“{saved}” is saved and applies to events from now on."
             if saved.is_enabled
             else f"“{saved}” is saved, switched off.",
         )
+        for text in mailsettings.conflicts(partner):
+            messages.warning(request, text)
         return redirect("notifications")
     return pages.show(
         request, "alerts/notification.html", {"form": form, "current": current}, partner=partner
     )
+
+
+def save_rule(
+    request: PageRequest, form: NotificationForm, partner: Partner, current: Notification | None
+) -> Notification | None:
+    """None when the operation refused; its sentences stand beside the fields then."""
+    try:
+        return rules.save_notification(partner, form.entered(), by=request.user.email, current=current)
+    except ValidationError as refusal:
+        form.add_error(None, refusal)
+        return None
 
 
 def change_notification(
@@ -129,7 +151,9 @@ def notification_copy(request: PageRequest, pk: uuid.UUID) -> HttpResponse:
     return change_notification(
         request,
         pk,
-        lambda row: f"“{rules.copy_notification(row)}” is there, switched off until you have changed it.",
+        lambda row: (
+            f"“{rules.copy_notification(row, by=request.user.email)}” is there, switched off until you have changed it."
+        ),
     )
 
 
@@ -137,7 +161,7 @@ def notification_copy(request: PageRequest, pk: uuid.UUID) -> HttpResponse:
 @pages.page
 def notification_switch(request: PageRequest, pk: uuid.UUID) -> HttpResponse:
     def switched(row: Notification) -> str:
-        is_on = rules.switch(row, is_enabled=not row.is_enabled).is_enabled
+        is_on = rules.switch(row, is_enabled=not row.is_enabled, by=request.user.email).is_enabled
         return f"“{row}” is switched {'on' if is_on else 'off'}."
 
     return change_notification(request, pk, switched)
@@ -159,10 +183,14 @@ def notification_delete(request: PageRequest, pk: uuid.UUID) -> HttpResponse:
 @require_POST
 @pages.partner_page
 def notification_preset(request: PageRequest) -> HttpResponse:
-    """Statistics and billing sync, in one click."""
+    """Tickets for problems, or statistics and billing sync, in one click."""
     assert request.partner is not None
     pages.require_manager(request, request.partner)
-    saved = rules.add_synchronization(request.partner)
+    if request.POST.get("preset") == "tickets":
+        saved = rules.add_tickets(request.partner, by=request.user.email)
+        messages.success(request, f"“{saved}” is there: warnings and errors of all event types.")
+        return redirect("notifications")
+    saved = rules.add_synchronization(request.partner, by=request.user.email)
     messages.success(
         request, f"“{saved}” is there: all event types, all severities, at most once in 12 hours a client."
     )

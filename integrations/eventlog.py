@@ -10,7 +10,7 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from integrations import effective, outcomes, wake
 from integrations.models import Delivery, Lane, Status
-from integrations.models.eventlog import UNSETTLED
+from integrations.models.eventlog import OUTBOUND, UNSETTLED
 from portal import background, clock, database
 from portal.models import Client
 
@@ -19,7 +19,7 @@ REPROCESS_AT_ONCE = 500
 LOOKS_AT_A_RACE = 5
 AT_ITS_TICKET = "at_its_ticket"
 """Reason of a delivery that waits at a connection which is not in effect any more, because its ticket is there."""
-PRIORITIES = {"ticket": 10, "synchronize": 50}
+PRIORITIES = {"ticket": 10, "synchronize": 50, "email": 60, "webhook": 60}
 URGENT = {"critical": 6, "error": 8}
 
 
@@ -36,7 +36,7 @@ def deliver(rows: Sequence[Delivery]) -> set[uuid.UUID]:
     for row in rows:
         row.priority = min(row.priority, PRIORITIES[row.action])
     stored = database.insert_new(rows)
-    if any(row.pk in stored and row.status == Status.WAITING for row in rows):
+    if any(row.pk in stored and row.status == Status.WAITING and row.lane_id for row in rows):
         wake.ring()
     return stored
 
@@ -106,12 +106,12 @@ def reprocess_these(keys: Sequence[uuid.UUID]) -> int:
 
 def _put_back(deliveries: QuerySet[Delivery]) -> int:
     now = clock.now()
-    find_lanes(deliveries)
+    find_lanes(deliveries.exclude(action__in=OUTBOUND))
     on_its_way = Delivery.objects.filter(
         partner=OuterRef("partner"), subject=OuterRef("subject"), status__in=UNSETTLED
     ).exclude(pk=OuterRef("pk"))
     chosen = list(
-        deliveries.filter(status__in=AT_REST, lane__isnull=False)
+        deliveries.filter(Q(lane__isnull=False) | Q(action__in=OUTBOUND), status__in=AT_REST)
         .exclude(Exists(on_its_way))
         .order_by("id")
         .values_list("pk", "partner_id", "subject")
@@ -150,7 +150,7 @@ def follow_connections(clients: Sequence[Client]) -> int:
     moved = 0
     with transaction.atomic():
         waiting = Delivery.objects.filter(client__in=clients, status=Status.WAITING).exclude(
-            reason=AT_ITS_TICKET
+            Q(reason=AT_ITS_TICKET) | Q(action__in=OUTBOUND)
         )
         # Claims hold the lane's row: nobody takes up what is being moved.
         theirs = waiting.order_by().values_list("lane", flat=True).distinct()
@@ -180,13 +180,14 @@ def look_over() -> int:
     stopped = list(
         Lane.objects.filter(~Q(breaker="") | Q(is_paused=True) | ~Q(blocked={})).values_list("pk", flat=True)
     )
-    at_stopped = Delivery.objects.filter(Q(lane=None) | Q(lane__in=stopped), status=Status.WAITING)
+    of_psas = Delivery.objects.exclude(action__in=OUTBOUND)
+    at_stopped = of_psas.filter(Q(lane=None) | Q(lane__in=stopped), status=Status.WAITING)
     moved = 0
     for clients in in_pieces(at_stopped):
         moved += follow_connections(clients)
     # The ticket rows of a connection that was deleted went with it: there is nothing left to search for.
-    Delivery.objects.filter(status=Status.UNKNOWN, lane=None).update(status=Status.HELD, reason="no_psa")
-    without = Delivery.objects.filter(status=Status.HELD, lane=None, reason="no_psa")
+    of_psas.filter(status=Status.UNKNOWN, lane=None).update(status=Status.HELD, reason="no_psa")
+    without = of_psas.filter(status=Status.HELD, lane=None, reason="no_psa")
     for clients in in_pieces(without):
         with_psa = [client for client, lane in effective.lanes_of(clients).items() if lane is not None]
         if with_psa:

@@ -6,6 +6,10 @@ from django.db import transaction
 from django_q.models import Schedule
 
 EVERY: dict[str, int] = {
+    "alerts.jobs.learn_expectations": 720,
+    "alerts.jobs.look_for_absences": 5,
+    "alerts.jobs.release_due": 1,
+    "alerts.jobs.send_outbound": 1,
     "alerts.jobs.take_in_parked": 1,
     "alerts.jobs.look_after_outages": 1,
     "alerts.jobs.look_after_tickets": 1,

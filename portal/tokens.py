@@ -19,6 +19,8 @@ SCOPES = (
     "clients:read",
     "clients:write",
     "deliveries:write",
+    "rules:read",
+    "rules:write",
     "connections:read",
     "connections:test",
     "billing:read",

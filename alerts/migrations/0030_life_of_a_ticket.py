@@ -8,9 +8,9 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('alerts', '0004_followed'),
         ('integrations', '0008_inbound'),
         ('portal', '0001_initial'),
+        ('alerts', '0020_rules_and_noise'),
     ]
 
     operations = [

@@ -85,6 +85,12 @@ class Action(models.TextChoices):
 
     TICKET = "ticket", "Open a PSA ticket"
     SYNCHRONIZE = "synchronize", "Synchronize with PSA"
+    EMAIL = "email", "E-mail"
+    WEBHOOK = "webhook", "Webhook"
+
+
+OUTBOUND = (Action.EMAIL, Action.WEBHOOK)
+"""Actions that go past the PSAs: the worker sends them, no lane has to do with it (decision record 0013)."""
 
 
 class Status(models.TextChoices):
@@ -152,7 +158,9 @@ class Delivery(TenantModel):
                 name="one_waiting_synchronization_per_client",
             ),
             models.CheckConstraint(
-                condition=~Q(status="running") | Q(lane__isnull=False, fence__isnull=False),
+                condition=~Q(status="running")
+                | Q(lane__isnull=False, fence__isnull=False)
+                | Q(action__in=["email", "webhook"], lane=None),
                 name="running_delivery_has_lane_and_fence",
             ),
         )

@@ -16,7 +16,24 @@ from django.db import models
 from django.test import Client as Browser
 from django.urls import get_resolver
 
-from alerts.models import Condition, EventType, Notification, Ticket
+from alerts.models import (
+    Condition,
+    DropFilter,
+    EventType,
+    Expectation,
+    GroupLead,
+    Hold,
+    MailSettings,
+    MaintenanceWindow,
+    NoiseSettings,
+    Notification,
+    NotificationVersion,
+    Storm,
+    Suppression,
+    Swings,
+    Ticket,
+    WebhookEndpoint,
+)
 from billing.models import (
     AgreementLink,
     BackupStatistics,
@@ -129,6 +146,13 @@ OBJECTS: dict[str, Callable[[Scene], str]] = {
     "billing/batches/": lambda scene: str(scene.things[PushBatch].pk),
     "api/v1/push-runs/": lambda scene: str(scene.things[PushRun].pk),
     "api/v1/billing-questions/": lambda scene: str(scene.things[Question].pk),
+    "partnership/filters/": lambda scene: str(scene.things[DropFilter].pk),
+    "partnership/windows/": lambda scene: str(scene.things[MaintenanceWindow].pk),
+    "partnership/webhooks/": lambda scene: str(scene.things[WebhookEndpoint].pk),
+    "partnership/expectations/": lambda scene: str(scene.things[Expectation].pk),
+    "api/v1/notifications/": lambda scene: str(scene.things[Notification].pk),
+    "api/v1/drop-filters/": lambda scene: str(scene.things[DropFilter].pk),
+    "api/v1/maintenance-windows/": lambda scene: str(scene.things[MaintenanceWindow].pk),
     "partnership/setup/": lambda scene: str(scene.things[Organization].pk),
     "partnership/credentials/<str:level>/": lambda scene: str(scene.things[Organization].pk),
 }
@@ -237,7 +261,21 @@ def scene(db: None, settings: Any) -> Scene:
         external_ref=CANARY,
         summary=CANARY,
     )
-    add(Notification, name=CANARY, action="ticket")
+    rule = add(Notification, name=CANARY, action="ticket")
+    add(NotificationVersion, notification_id=rule.pk, version=1, document={"name": CANARY}, saved_by=CANARY)
+    add(DropFilter, name=CANARY, reason=CANARY, phrases=[CANARY], client=client)
+    today = clock.now().date()
+    add(MaintenanceWindow, name=CANARY, first_on=today, starts_at="00:00", ends_at="23:59", client=client)
+    add(NoiseSettings, storm_client=client, durations={CANARY: 5})
+    storm = add(Storm, client=client, home=client)
+    held = add(Condition, client=client, key=f"{CANARY}:held", state="failing", since=clock.now())
+    add(Hold, condition=held, kind="storm", storm=storm, event=event, text=CANARY, rule_name=CANARY)
+    add(GroupLead, client=client, notification_id=rule.pk, value=CANARY, condition=condition)
+    add(Swings, condition=condition)
+    add(Suppression, event=event, kind="filter", rule_id=things[DropFilter].pk, rule_name=CANARY)
+    add(WebhookEndpoint, name=CANARY, url=f"https://{CANARY}.example/", secret_hint="test")
+    add(MailSettings, address=f"{CANARY}@a.example", external_address=f"{CANARY}@b.example")
+    add(Expectation, client=client, account=account, every_hours=24)
     wanted = {"text": CANARY, "conditions": []}
     add(BulkReprocess, wanted=wanted, asked_by=CANARY)
     service = Service.objects.first()

@@ -1,0 +1,85 @@
+"""The one ticket of a storm: opened, kept up to date and closed (asked by the worker every minute)."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import timedelta
+
+from alerts import portalevents
+from alerts.models import Hold, NoiseSettings, Storm
+from portal import clock, database
+
+LISTED = 100
+"""So many problems are named in the storm's ticket; its page lists all."""
+
+
+def look_after(storm_id: uuid.UUID) -> list[uuid.UUID]:
+    """Raise the storm's ticket, or end the storm when nothing is held by it any more.
+
+    Returns the holds that may be judged again, as many as the brake lets through just now.
+    """
+    with database.writing():
+        storm = Storm.objects.select_for_update(no_key=True).filter(pk=storm_id, ended_at=None).first()
+        if storm is None:
+            return []
+        held = storm.holds.count()
+        settings = NoiseSettings.objects.filter(partner=storm.partner_id).first()
+        is_on = settings is not None and is_braking(storm, settings)
+        if is_on and held and (storm.condition_id is None or held != storm.held):
+            tell(storm, held)
+        if not held:
+            end(storm)
+            return []
+        storm.held = held
+        storm.save(update_fields=["held", "condition"])
+    if settings is None or not is_on:
+        return list(storm.holds.order_by("since", "pk").values_list("pk", flat=True)[:1000])
+    calm_at = storm.last_at + timedelta(minutes=settings.storm_minutes)
+    if clock.now() < calm_at or not settings.tickets_after_storm:
+        return []
+    most = (settings.storm_client_tickets if storm.client_id else settings.storm_partner_tickets) or 0
+    return list(storm.holds.order_by("since", "pk").values_list("pk", flat=True)[:most])
+
+
+def is_braking(storm: Storm, settings: NoiseSettings) -> bool:
+    """Whether the brake that began this storm is still set."""
+    return bool(settings.storm_client_tickets if storm.client_id else settings.storm_partner_tickets)
+
+
+def tell(storm: Storm, held: int) -> None:
+    """The storm's own condition fails, with a ticket whatever the rules say; or its list is brought up to date."""
+    holds = Hold.objects.filter(storm=storm).select_related("condition__client").order_by("since", "pk")
+    lines = [f"{hold.condition.client.name}: {hold.condition.summary}" for hold in holds[:LISTED]]
+    if held > LISTED:
+        lines.append(f"… and {held - LISTED} more.")
+    home = storm.home
+    whose = home.name if storm.client_id else "all clients"
+    event = portalevents.make_event(
+        home,
+        type_name="portal.storm",
+        severity="error",
+        action="trigger",
+        condition_key=f"portal.storm:{'client' if storm.client_id else 'partner'}",
+        source_id=f"storm:{storm.pk}:{held}:{clock.now().timestamp()}",
+        summary=f"Storm of problems at {whose}: {held} are listed in this ticket",
+        details="\n".join(lines),
+    )
+    storm.condition_id = portalevents.take_with_ticket(event, because="storm brake")
+
+
+def end(storm: Storm) -> None:
+    """Nothing is held any more: its ticket closes."""
+    storm.ended_at = clock.now()
+    storm.save(update_fields=["ended_at"])
+    if storm.condition_id is None:
+        return
+    event = portalevents.make_event(
+        storm.home,
+        type_name="portal.storm",
+        severity="success",
+        action="resolve",
+        condition_key=f"portal.storm:{'client' if storm.client_id else 'partner'}",
+        source_id=f"storm:{storm.pk}:over",
+        summary="The storm of problems is over",
+    )
+    portalevents.take(event)
