@@ -9,14 +9,14 @@ import contextlib
 import logging
 import uuid
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from django.db import OperationalError, transaction
 from django.db.models import QuerySet
 
-from alerts import conditions, eventtypes, routing
+from alerts import catchup, conditions, eventtypes, routing
 from alerts.conditions import Transition
 from alerts.incoming import Incoming
 from alerts.models import Condition, Notification, Ticket
@@ -24,10 +24,10 @@ from billing import synchronize
 from integrations import effective, eventlog, outcomes
 from integrations.models import Action, Delivery, Event, Lane, Status
 from integrations.models.eventlog import UNSETTLED, EventAction
-from portal import chaos, clock, database
+from portal import chaos, clock, database, disabled
 from portal.access import Actor
 from portal.clients import find_clients, uuid_of
-from portal.models import Account, Client
+from portal.models import Account, Client, Disabling
 from portal.models.partners import client_number_of
 from portal.texts import FieldError
 
@@ -256,22 +256,29 @@ def judge(events: Sequence[Event]) -> None:
     locked = lock_conditions(events)
     rules = routing.Rules.of({known_client(event).partner_id for event in events})
     orders = Orders(ticketless(locked.values()))
+    off = disabled.of(known_client(event).pk for event in events)
     for event in events:
         speaks = event.action != EventAction.NONE
         judge_one(
-            event, locked[known_client(event).pk, event.condition_key] if speaks else None, rules, orders
+            event, locked[known_client(event).pk, event.condition_key] if speaks else None, rules, orders, off
         )
     save_conditions(locked.values())
     orders.store()
 
 
-def judge_one(event: Event, condition: Condition | None, rules: routing.Rules, orders: Orders) -> None:
+def judge_one(
+    event: Event,
+    condition: Condition | None,
+    rules: routing.Rules,
+    orders: Orders,
+    off: Mapping[uuid.UUID, Disabling],
+) -> None:
     transition = conditions.move(condition, event) if condition else Transition.NONE
     if condition is not None:
         event.trace.append(condition_step(condition, transition))
     answers = rules.ask(event, known_client(event))
     event.trace.extend(answer.as_json() for answer in answers)
-    matched = [answer.notification for answer in answers if not answer.why_not]
+    matched = catchup.silenced(event, off, [answer.notification for answer in answers if not answer.why_not])
     for notification in matched:
         if notification.action == Action.SYNCHRONIZE:
             orders.add(event, Action.SYNCHRONIZE, synchronize.subject_of(event.client_id), notification)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 
-from alerts import intake, tickets
+from alerts import addresses, catchup, intake, tickets, tickettest
 from integrations.models import Credentials, Event
 from integrations.models.connections import Kind
 from integrations.psa.errors import PsaError
@@ -15,6 +15,26 @@ logger = logging.getLogger(__name__)
 
 def take_in_parked() -> None:
     intake.take_in_parked(Event.objects.filter(client=None, state=Event.State.PARKED))
+
+
+def end_disablings() -> None:
+    catchup.end_due()
+
+
+def fill_addresses() -> None:
+    """One job a connection that has addresses to read."""
+    for key in addresses.connections_with_missing():
+        background.enqueue("alerts.jobs.fill_addresses_of", str(key))
+
+
+def fill_addresses_of(credentials_id: str) -> None:
+    credentials = Credentials.objects.select_related("lane").filter(pk=credentials_id).first()
+    if credentials is not None and not credentials.lane.breaker and not credentials.lane.is_paused:
+        addresses.fill(credentials)
+
+
+def test_ticket(test_id: str) -> None:
+    tickettest.run(test_id)
 
 
 def sweep() -> None:

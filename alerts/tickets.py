@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import uuid
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Literal
@@ -18,7 +18,7 @@ from typing import Any, Literal
 from django.conf import settings
 from django.db import transaction
 
-from alerts import conditions
+from alerts import catchup, conditions, wantedticket
 from alerts.models import Condition, Ticket
 from alerts.ticketsettings import SettingsOf
 from integrations import companies, connections, effective, eventlog, outcomes
@@ -30,8 +30,8 @@ from integrations.psa.errors import NotFound, PsaError, SignInRefused, Throttled
 from integrations.psa.plan import AppliedItem, Plan
 from integrations.psa.port import Psa, TicketState
 from integrations.psa.wanted import WantedTicket
-from portal import chaos, clock, database, inheritance
-from portal.models import Client
+from portal import chaos, clock, database, disabled, inheritance
+from portal.models import Client, Disabling
 
 logger = logging.getLogger(__name__)
 SWEPT = timedelta(hours=24)
@@ -201,7 +201,7 @@ class Tickets:
     # --- Before: facts, in bulk, and the intent -----------------------------------------------------------------
 
     def prepare(self, deliveries: Sequence[Delivery]) -> list[Task | tuple[Delivery, Outcome]]:
-        """About seven queries a batch, whatever its size."""
+        """About ten queries a batch, whatever its size."""
         facts = facts_of(deliveries)
         known = {fact.delivery.pk for fact in facts}
         answers: list[Task | tuple[Delivery, Outcome]] = [
@@ -291,6 +291,7 @@ class Circumstances:
         self.lanes: dict[uuid.UUID, Lane | None] = {}
         self.companies: dict[tuple[uuid.UUID, uuid.UUID], str] = {}
         self.catch_all: str | None = None
+        self.disabled: Mapping[uuid.UUID, Disabling] = {}
         self.settings: dict[uuid.UUID, SettingsOf] = {}
         self.events: dict[uuid.UUID, Event] = {}
         self.generations: dict[uuid.UUID, int] = {}
@@ -307,10 +308,15 @@ class Circumstances:
         self.lanes = effective.lanes_of(
             {fact.condition.client_id: fact.condition.client for fact in facts}.values()
         )
+        self.disabled = disabled.of(clients)
         self.companies = companies.links_of(clients, [self.credentials.pk])
         if len(self.companies) < len(clients) and (found := companies.catch_all_of(self.credentials)):
             self.catch_all = found.psa_company_id
-        self.settings = {self.credentials.partner_id: SettingsOf.of(self.credentials.partner_id)}
+        partner, accounts = (
+            self.credentials.partner_id,
+            {fact.condition.account_id for fact in facts} - {None},
+        )
+        self.settings = {partner: SettingsOf.of(partner, clients=clients, accounts=accounts)}
         opening = [fact for fact in facts if fact.is_wanted and not (fact.ticket and fact.ticket.psa_id)]
         self.events = {event.pk: event for event in _events({fact.condition.opened_by for fact in opening})}
         fresh = [fact.condition.pk for fact in opening if fact.ticket is None]
@@ -322,12 +328,9 @@ class Circumstances:
         """Empty for an explicit skip, None when nobody has decided and there is no catch-all company."""
         return self.companies.get((client.pk, self.credentials.pk), self.catch_all)
 
-    def summary_of(self, condition: Condition) -> str:
+    def is_caught(self, client: Client) -> bool:
         """In the catch-all company a ticket begins with the client's name."""
-        client = condition.client
-        if self.catch_all is None or (client.pk, self.credentials.pk) in self.companies:
-            return condition.summary
-        return f"{client.name}: {condition.summary}"
+        return self.catch_all is not None and (client.pk, self.credentials.pk) not in self.companies
 
     def new_ticket(self, condition: Condition) -> Ticket:
         """The intent to open a ticket, stored before anything is sent."""
@@ -352,6 +355,8 @@ class Circumstances:
 
 def decide(fact: Facts, around: Circumstances) -> Outcome | TicketTask:
     """What this attempt has to do and where, or why nothing."""
+    if stop := around.disabled.get(fact.condition.client_id):
+        return catchup.held(stop)
     if not fact.is_wanted:
         return decide_closing(fact, around)
     client = fact.condition.client
@@ -478,55 +483,26 @@ def task_for(
 ) -> TicketTask:
     settings_of = around.settings[ticket.partner_id]
     mode = inheritance.mode_of(fact.condition.client, "tickets", settings_of.tree)
+    event = around.events.get(fact.condition.opened_by or clock.NIL_UUID)
     return TicketTask(
         delivery=fact.delivery,
         ticket=ticket,
-        wanted=wanted_ticket(fact, around, company, ticket, step),
+        wanted=wantedticket.wanted_ticket(
+            fact.condition,
+            event,
+            settings=settings_of,
+            credentials=around.credentials,
+            company=company,
+            external_ref=ticket.external_ref,
+            state="closed" if step == "close" else "open",
+            known_id=ticket.psa_id or None,
+            created_at=ticket.created_at,
+            is_caught=around.is_caught(fact.condition.client),
+        ),
         step=step,
         search=search,
         writes=mode.value != "observe",
     )
-
-
-def wanted_ticket(
-    fact: Facts, around: Circumstances, company: str, ticket: Ticket, step: Step
-) -> WantedTicket:
-    condition = fact.condition
-    settings_of = around.settings[ticket.partner_id]
-
-    def chosen(name: str) -> str | None:
-        return settings_of.psa_id(name, condition.client, around.credentials)
-
-    return WantedTicket(
-        external_ref=ticket.external_ref,
-        state="closed" if step == "close" else "open",
-        company_id=company,
-        summary=around.summary_of(condition),
-        description=description(condition, around.events.get(condition.opened_by or clock.NIL_UUID)),
-        known_id=ticket.psa_id or None,
-        board_id=chosen("board"),
-        status_id=chosen("new_status"),
-        closing_status_id=chosen("closing_status"),
-        type_id=chosen("type"),
-        subtype_id=chosen("subtype"),
-        priority_id=chosen("priority"),
-        source_id=chosen("source"),
-    )
-
-
-def description(condition: Condition, event: Event | None) -> str:
-    """The ticket's first text: what the technician needs, and the way back to the event."""
-    lines = [f"Client: {condition.client.name} ({condition.client.managed_id})"]
-    if condition.account is not None:
-        lines.append(f"Account: {condition.account}")
-    if event is not None:
-        lines += [
-            f"Event: {event.type}, {event.severity}, {event.occurred_at:%Y-%m-%d %H:%M} UTC, from {event.source}",
-            f"Event log: {settings.PORTAL_URL}/events/{event.pk}",
-        ]
-        if event.details:
-            lines += ["", event.details]
-    return "\n".join(lines)
 
 
 # --- The sweep -----------------------------------------------------------------------------------------------------

@@ -23,7 +23,7 @@ from integrations.outcomes import Outcome
 from integrations.psa.plan import Plan
 from integrations.psa.port import Psa
 from integrations.psa.wanted import WantedLine, WantedLines
-from portal import chaos, clock, inheritance
+from portal import chaos, clock, disabled, inheritance
 from portal.models import Client
 
 UNSETTLED = "units_unsettled"
@@ -182,10 +182,13 @@ class Pushes:
     def prepare(self, deliveries: Sequence[Delivery]) -> list[Task | tuple[Delivery, Outcome]]:
         tasks: list[Task | tuple[Delivery, Outcome]] = []
         in_effect = effective.lanes_of({row.client_id: row.client for row in deliveries}.values())
+        off = disabled.of(row.client_id for row in deliveries)
         for delivery in deliveries:
             assert delivery.lane is not None  # a running delivery has one, a constraint says
             lane = in_effect[delivery.client_id]
-            if lane is None:
+            if stop := off.get(delivery.client_id):
+                tasks.append((delivery, outcomes.held(disabled.REASON, stop.sentence)))
+            elif lane is None:
                 tasks.append((delivery, outcomes.without_psa()))
             elif lane.pk != delivery.lane_id:
                 tasks.append((delivery, outcomes.elsewhere(lane)))

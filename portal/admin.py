@@ -19,9 +19,19 @@ from unfold.forms import AdminPasswordChangeForm, UserChangeForm
 from unfold.widgets import UnfoldAdminPasswordWidget, UnfoldAdminTextInputWidget
 
 from portal import clock, tokens
-from portal.models import Account, ApiToken, Client, Heartbeat, Membership, Organization, Partner, User
+from portal.models import (
+    Account,
+    ApiToken,
+    Client,
+    Disabling,
+    Heartbeat,
+    Membership,
+    Organization,
+    Partner,
+    User,
+)
 from portal.models.keys import KeyCheck
-from portal.tenantadmin import PortalAdmin, ReadOnlyAdmin, TenantAdmin, TenantInline
+from portal.tenantadmin import PortalAdmin, ReadOnlyAdmin, TenantAdmin, TenantInline, TenantLogAdmin
 
 LIBRARIES = (allauth.account.admin, django_q.admin)
 
@@ -186,6 +196,14 @@ class ApiTokenAdmin(PortalAdmin):
 
 
 # --- The machinery ---------------------------------------------------------------------------------------------------
+
+
+@admin.register(Disabling)
+class DisablingAdmin(TenantLogAdmin):
+    """Switched in the portal, which holds and releases what waits."""
+
+    list_display = ("client", "began_at", "began_by", "until", "reason", "ended_at", "ended_by")
+    search_fields = ("client__name", "reason", "began_by")
 
 
 @admin.register(Heartbeat)

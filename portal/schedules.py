@@ -6,6 +6,8 @@ from django.db import transaction
 from django_q.models import Schedule
 
 EVERY: dict[str, int] = {
+    "alerts.jobs.end_disablings": 1,
+    "alerts.jobs.fill_addresses": 10,
     "alerts.jobs.take_in_parked": 1,
     "alerts.jobs.sweep": 10,
     "billing.jobs.synchronize_due": 60,

@@ -21,6 +21,8 @@ SCOPES = (
     "deliveries:write",
     "connections:read",
     "connections:test",
+    "settings:read",
+    "settings:write",
 )
 USED_EVERY = timedelta(minutes=1)
 

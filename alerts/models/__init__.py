@@ -2,7 +2,17 @@
 
 from alerts.models.eventtypes import EventType
 from alerts.models.rules import Notification, default_severities
-from alerts.models.settings import TicketSettings
+from alerts.models.settings import ClientAddress, SettingChange, TicketSettings, TicketTest
 from alerts.models.tickets import Condition, Ticket
 
-__all__ = ["Condition", "EventType", "Notification", "Ticket", "TicketSettings", "default_severities"]
+__all__ = [
+    "ClientAddress",
+    "Condition",
+    "EventType",
+    "Notification",
+    "SettingChange",
+    "Ticket",
+    "TicketSettings",
+    "TicketTest",
+    "default_severities",
+]

@@ -1,5 +1,6 @@
 """The portal's tables: people, partners and what belongs to them."""
 
+from portal.models.disabling import Disabling
 from portal.models.keys import KeyCheck
 from portal.models.partners import Account, Client, Mode, Organization, Partner
 from portal.models.people import ApiToken, Membership, Role, User
@@ -9,6 +10,7 @@ __all__ = [
     "Account",
     "ApiToken",
     "Client",
+    "Disabling",
     "Heartbeat",
     "KeyCheck",
     "Membership",

@@ -16,7 +16,16 @@ from django.db import models
 from django.test import Client as Browser
 from django.urls import get_resolver
 
-from alerts.models import Condition, EventType, Notification, Ticket
+from alerts.models import (
+    ClientAddress,
+    Condition,
+    EventType,
+    Notification,
+    SettingChange,
+    Ticket,
+    TicketSettings,
+    TicketTest,
+)
 from billing.models import AgreementLink, CrossReference, PushItem, PushRun, Service, SynchronizeWindow, Usage
 from integrations.models import (
     CatchAllCompany,
@@ -33,7 +42,7 @@ from integrations.models import (
     Reload,
 )
 from portal import clock
-from portal.models import Account, ApiToken, Client, Membership, Organization, Partner, Role, User
+from portal.models import Account, ApiToken, Client, Disabling, Membership, Organization, Partner, Role, User
 from tests import make
 
 CANARY = "canary-of-northwind"
@@ -88,7 +97,10 @@ OBJECTS: dict[str, Callable[[Scene], str]] = {
     "partnership/mapping/": lambda scene: str(scene.things[Credentials].pk),
     "api/v1/connections/": lambda scene: str(scene.things[Credentials].pk),
     "api/v1/clients/": lambda scene: str(scene.things[Client].pk),
+    "api/v1/ticket-settings/": lambda scene: str(scene.things[Client].pk),
     "clients/": lambda scene: str(scene.things[Client].pk),
+    "clients/accounts/": lambda scene: str(scene.things[Account].pk),
+    "partnership/ticket-settings/<str:level>/": lambda scene: str(scene.things[Organization].pk),
     "connections/": lambda scene: str(scene.things[Credentials].pk),
     "events/": lambda scene: str(scene.things[Event].pk),
     "deliveries/": lambda scene: str(scene.things[Delivery].pk),
@@ -202,6 +214,19 @@ def scene(db: None, settings: Any) -> Scene:
         summary=CANARY,
     )
     add(Notification, name=CANARY, action="ticket")
+    add(TicketSettings, client=client, summary_template=f"{CANARY} {{summary}}")
+    add(
+        SettingChange,
+        level_id=client.pk,
+        level_name=CANARY,
+        field="summary_template",
+        new={"value": CANARY},
+        change=clock.new_id(),
+        changed_by=CANARY,
+    )
+    add(ClientAddress, client=client, city=CANARY)
+    add(TicketTest, client=client, credentials=credentials, external_ref=CANARY)
+    add(Disabling, client=client, reason=CANARY)
     service = Service.objects.first()
     add(CrossReference, service=service, organization=organization, product=choice)
     add(AgreementLink, client=client, credentials=credentials, agreement=choice)

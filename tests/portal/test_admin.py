@@ -29,7 +29,7 @@ OURS = [model for room in ROOMS for model in apps.get_app_config(room).get_model
 LOGS = (
     "Event", "Delivery", "Usage", "PushRun", "PushItem", "Condition", "Ticket", "Choice", "Heartbeat",
     "Credentials", "TicketSettings", "CompanyLink", "CompanySuggestion",
-    "CatchAllCompany", "SynchronizeWindow",
+    "CatchAllCompany", "SynchronizeWindow", "SettingChange", "ClientAddress", "TicketTest", "Disabling",
 )  # fmt: skip
 
 
