@@ -19,7 +19,14 @@ from portal import clock
 from portal.models import Client
 
 logger = logging.getLogger(__name__)
-LINES = ("address_line_1", "address_line_2", "city", "state", "zip")
+LINES: Mapping[str, int] = {
+    "address_line_1": 128,
+    "address_line_2": 128,
+    "city": 50,
+    "state": 50,
+    "zip": 20,
+}
+"""The lines of an address, and how long each may be."""
 AT_ONCE = 100
 TRIED_EVERY = timedelta(hours=6)
 
@@ -118,8 +125,7 @@ def take(
     row.site_id = site.id if site is not None else ""
     if not keeps_typed:
         for name in LINES:
-            longest = row._meta.get_field(name).max_length
-            setattr(row, name, row.read[name][:longest])
+            setattr(row, name, row.read[name][: LINES[name]])
         row.edited_by, row.edited_at = "", None
     data = company.data if company is not None else {}
     row.location = str(data.get("territory") or "")[:100]

@@ -136,7 +136,7 @@ def missed(client: Client, most: int = AT_ONCE) -> list[Missed]:
     rules: Any = routing.Rules.of({client.partner_id})
     found = []
     for row in rows:
-        event = events.get(row.decided_by or row.opened_by)
+        event = events.get(row.decided_by or row.opened_by or clock.NIL_UUID)
         if event is None or conditions.subject_of(row.pk) in on_its_way:
             continue
         rule = wanting(rules, event, client)

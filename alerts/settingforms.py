@@ -7,8 +7,8 @@ from typing import Any
 
 from django import forms
 
-from alerts.setup import MOST, OF_A_BOARD, Setup
-from alerts.ticketsettings import CHOICES, NUMBERS, SWITCHES, TEXTS
+from alerts.setup import MOST, Setup
+from alerts.ticketsettings import CHOICES, NUMBERS, OF_A_BOARD, SWITCHES, TEXTS
 from integrations.models import Choice
 from portal import clock
 from portal.forms import LOOKS, PortalForm
@@ -41,7 +41,7 @@ class TicketSettingsForm(PortalForm):
     """How tickets look at one level. Empty means: as inherited."""
 
     def __init__(self, *args: Any, setup: Setup, **kwargs: Any) -> None:
-        self.base_fields = {name: field_of(name, setup) for name in setup.fields}
+        self.base_fields = {name: field_of(name, setup) for name in setup.fields}  # type: ignore[misc]
         super().__init__(*args, initial=own_values(setup), **kwargs)
         self.setup = setup
         self.known: dict[str, Choice] = {}

@@ -24,7 +24,7 @@ from alerts.ticketsettings import OF_SEVERITY, TEXTS, SettingsOf
 from alerts.tickettexts import KNOWN, Problem
 from integrations.models import Event
 from integrations.psa import kinds
-from portal import disabled, pages
+from portal import clock, disabled, pages
 from portal.inheritance import Tree
 from portal.models import Account, Client, Organization
 from portal.pages import PageRequest
@@ -186,7 +186,7 @@ def sample(found: Setup, summary: str | None = None, body: str | None = None) ->
         shown["preview_summary"] = tickettexts.filled(summary or tickettexts.DEFAULT_SUMMARY, values)
         shown["preview_body"] = tickettexts.filled(body, values) if body else ""
     else:
-        event = Event.objects.filter(pk=condition.opened_by).first()
+        event = Event.objects.filter(pk=condition.opened_by or clock.NIL_UUID).first()
         zone = found.level.partner.time_zone
         problem = Problem(condition, event, addresses.address_of(condition.client), lambda: zone)
         shown["preview_summary"] = tickettexts.summary_of(summary, problem, length=able.summary_length)
@@ -314,7 +314,7 @@ def reset_of(request: PageRequest, level: Level) -> HttpResponse:
 def undo(request: PageRequest, level: str, pk: uuid.UUID) -> HttpResponse:
     place = level_in(request, level, pk)
     pages.require_manager(request, place.partner)
-    key = pages.id_in(request.POST.get("change", ""))
+    key = pages.id_in(request.POST.get("change", "")) or clock.NIL_UUID
     rows = SettingChange.objects.visible_to(request.user).filter(level_id=place.pk, change=key)
     try:
         done = settingreset.undo(list(rows.order_by("pk")), by=request.user.email)
@@ -345,7 +345,7 @@ def client_disable(request: PageRequest, pk: uuid.UUID) -> HttpResponse:
         messages.success(request, f"{row.sentence} Events go on being logged; nothing is written to the PSA.")
     else:
         for errors in form.errors.values():
-            messages.error(request, " ".join(errors))
+            messages.error(request, " ".join(map(str, errors)))
     return redirect("client_settings", pk)
 
 
@@ -395,7 +395,7 @@ def client_address(request: PageRequest, pk: uuid.UUID) -> HttpResponse:
         messages.success(request, "The address is saved.")
     else:
         for name, errors in form.errors.items():
-            messages.error(request, f"{form.fields[name].label}: {' '.join(errors)}")
+            messages.error(request, f"{form.fields[name].label}: {' '.join(map(str, errors))}")
     return redirect("client_settings", pk)
 
 

@@ -98,6 +98,7 @@ class Setup:
     levels: Sequence[Level] = ()
     company: Choice | None = None
     said: Mapping[str, Effective[Any]] = field(default_factory=dict)
+    boardless: frozenset[uuid.UUID] = frozenset()
 
     @property
     def board(self) -> Choice | None:
@@ -159,6 +160,7 @@ def setup_of(level: Level) -> Setup:
         levels=levels,
         company=company,
         said={name: found.said(name, level) for name in FIELDS},
+        boardless=found.boardless,
     )
 
 
@@ -245,7 +247,7 @@ def write(
     return row
 
 
-def of_level(level: Level) -> dict[str, Level]:
+def of_level(level: Level) -> dict[str, Any]:
     name = (
         "account" if isinstance(level, Account) else "client" if isinstance(level, Client) else "organization"
     )
@@ -269,7 +271,7 @@ def refuse_misfits(level: Level, values: Mapping[str, Any]) -> None:
     for name in NEEDED_WITH_A_BOARD:
         from_above = setup.inherited[name].value
         is_inherited = values.get("board") and values.get(name) is None and from_above is not None
-        if is_inherited and not is_of_board(from_above, after["board"]):
+        if is_inherited and not is_of_board(from_above, after["board"], setup.boardless):
             text = f"The inherited “{from_above}” is not of the board {after['board']}; choose one that is."
             refusals[name] = ("wrong_board", text)
     if refusals:
@@ -315,7 +317,7 @@ def choice_misfit(
         return None
     if board is None:
         return "no_board", f"Choose a {setup.label('board').lower()} first: this belongs to it."
-    if not is_of_board(choice, board):
+    if not is_of_board(choice, board, setup.boardless):
         return "wrong_board", f"“{choice.name}” is not of the board {board.name}."
     return None if fits_type(name, choice, after) else wrong_type(name, choice, after, setup)
 

@@ -314,7 +314,7 @@ class Circumstances:
             self.catch_all = found.psa_company_id
         partner, accounts = (
             self.credentials.partner_id,
-            {fact.condition.account_id for fact in facts} - {None},
+            {key for fact in facts if (key := fact.condition.account_id)},
         )
         self.settings = {partner: SettingsOf.of(partner, clients=clients, accounts=accounts)}
         opening = [fact for fact in facts if fact.is_wanted and not (fact.ticket and fact.ticket.psa_id)]

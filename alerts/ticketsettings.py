@@ -15,6 +15,7 @@ from django.db.models import Q
 from alerts.models import ClientAddress, TicketSettings
 from alerts.models.settings import Level
 from integrations.models import Choice, Credentials
+from integrations.models.connections import Kind
 from integrations.models.eventlog import Severity
 from portal import clock, database
 from portal.inheritance import Effective, Tree, level_id, resolve
@@ -74,16 +75,25 @@ _rows_for = database.Prepared(
     )
 )
 _addresses = database.Prepared(lambda clients: ClientAddress.objects.filter(client__in=clients))
+_boardless = database.Prepared(
+    lambda partner: Credentials.objects.filter(partner_id=partner, kind=Kind.AUTOTASK).values_list(
+        "pk", flat=True
+    )
+)
 _choices = database.Prepared(lambda keys: Choice.objects.filter(pk__in=keys))
 
 
 @dataclass(frozen=True)
 class SettingsOf:
-    """All ticket settings of a partner, read once; `addresses` of clients only when they were asked for."""
+    """All ticket settings of a partner, read once; `addresses` of clients only when they were asked for.
+
+    `boardless` are connections to a PSA whose statuses and types are the same in every queue.
+    """
 
     rows: Mapping[uuid.UUID, TicketSettings]
     tree: Tree
     addresses: Mapping[uuid.UUID, ClientAddress] = field(default_factory=dict)
+    boardless: frozenset[uuid.UUID] = frozenset()
 
     @classmethod
     def of(
@@ -93,8 +103,8 @@ class SettingsOf:
         clients: Collection[uuid.UUID] | None = None,
         accounts: Collection[uuid.UUID] = (),
     ) -> SettingsOf:
-        """Three queries, however many levels there are. With `clients` only theirs, their `accounts`' and those of
-        organizations are read, and their addresses by a fourth."""
+        """Four queries, however many levels there are. With `clients` only theirs, their `accounts`' and those of
+        organizations are read, and their addresses by a fifth."""
         if clients is None:
             rows, addresses = _rows(partner_id), []
         else:
@@ -105,6 +115,7 @@ class SettingsOf:
             {level_id(row): row for row in rows},
             Tree.of(partner_id),
             {address.client_id: address for address in addresses},
+            frozenset(_boardless(partner_id) if rows else ()),
         )
 
     def levels(self, level: Level) -> list[Level]:
@@ -116,15 +127,19 @@ class SettingsOf:
     def value(self, field: str, level: Level) -> Effective[Any]:
         """The value in effect at a level and its source, for tickets as for pages.
 
-        What belongs to a board is None when the board in effect is another one (somebody changed the board above):
-        the PSA's default for that board is better than a ticket that it refuses.
+        What belongs to a board or type is None when the one in effect is another (somebody changed it above): the PSA's
+        default for that board is better than a ticket that it refuses.
         """
         found = self.said(field, level)
-        if field in OF_A_BOARD and isinstance(found.value, Choice):
-            return (
-                found if is_of_board(found.value, self.said("board", level).value) else Effective(None, None)
+        if field not in OF_A_BOARD or not isinstance(found.value, Choice):
+            return found
+        is_fitting = is_of_board(found.value, self.said("board", level).value, self.boardless)
+        if is_fitting and field in ("subtype", "item"):
+            others = ("type",) if field == "subtype" else ("type", "subtype")
+            is_fitting = fits_type(
+                field, found.value, {name: self.value(name, level).value for name in others}
             )
-        return found
+        return found if is_fitting else Effective(None, None)
 
     def said(self, field: str, level: Level) -> Effective[Any]:
         """The nearest value that was chosen, fitting or not."""
@@ -152,10 +167,10 @@ def id_at(choice: object, credentials: Credentials) -> str | None:
     return choice.psa_id
 
 
-def is_of_board(choice: Choice, board: Choice | None) -> bool:
-    return (
-        board is not None and choice.within == board.psa_id and choice.credentials_id == board.credentials_id
-    )
+def is_of_board(choice: Choice, board: Choice | None, boardless: Collection[uuid.UUID]) -> bool:
+    if board is None or choice.credentials_id != board.credentials_id:
+        return False
+    return choice.within == board.psa_id or choice.credentials_id in boardless
 
 
 def is_of_company(choice: Choice, company: str | None) -> bool:

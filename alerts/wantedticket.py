@@ -4,7 +4,7 @@ settings)."""
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import Literal
+from typing import Any, Literal
 
 from alerts import tickettexts
 from alerts.models import ClientAddress, Condition
@@ -83,7 +83,7 @@ def level_of(condition: Condition) -> Level:
     return condition.account
 
 
-def placed(address: ClientAddress | None, company: str) -> dict[str, object]:
+def placed(address: ClientAddress | None, company: str) -> dict[str, Any]:
     """Site and address of the ticket; what was read of another company than the ticket's is not sent.
 
     The state's code is sent only as the PSA itself gave it: another one would be refused with the whole ticket.
