@@ -524,10 +524,12 @@ def sweep(credentials: Credentials) -> int:
         tree = inheritance.Tree.of(credentials.partner_id)
         superfluous: list[tuple[TicketState | None, TicketState]] = []
         righted = 0
+        off = disabled.of(rows.values_list("condition__client", flat=True))
         for row in rows.select_related("condition__client"):
             kept, others = judge_twins(row, by_ref[row.external_ref])
             righted += kept is not None and kept.id != row.psa_id and adopt_orphan(row, kept)
-            if inheritance.mode_of(row.condition.client, "tickets", tree).value != "observe":
+            mode = inheritance.mode_of(row.condition.client, "tickets", tree).value
+            if mode != "observe" and row.condition.client_id not in off:
                 superfluous += [(kept, state) for state in others]
         righted += sum(close_superfluous(psa, kept, state) for kept, state in superfluous)
     chaos.point("swept")

@@ -20,7 +20,7 @@ from billing.models import AgreementLink, SynchronizeWindow, Usage
 from integrations import effective, eventlog, outcomes, wake
 from integrations.models import Action, Delivery, Event, Status
 from integrations.models.eventlog import EventAction, Severity
-from portal import clock, database
+from portal import clock, database, disabled
 from portal.models import Client, Partner, User
 
 MOST_DUE = 1000
@@ -135,8 +135,8 @@ def hurry(clients: Sequence[Client]) -> None:
         wake.ring()
 
 
-HELD_FOR_SETUP = ("no_psa", "no_company", "no_agreement")
-"""Reasons that end when somebody completes the set-up; such a delivery then goes out by itself."""
+HELD_FOR_SETUP = ("no_psa", "no_company", "no_agreement", disabled.REASON)
+"""Reasons that end when the set-up is completed or the client enabled; such a delivery then goes out by itself."""
 
 
 def waiting_clients(clients: Sequence[Client]) -> set[uuid.UUID]:

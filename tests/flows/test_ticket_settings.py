@@ -10,6 +10,7 @@ import pytest
 
 from alerts import addresses, catchup, setup, tickettest
 from alerts.models import ClientAddress, Condition, Ticket, TicketTest
+from billing import synchronize
 from integrations import companies
 from integrations.models import Delivery, Event
 from integrations.sandbox import Sandbox, running_sandbox
@@ -270,3 +271,30 @@ def test_a_test_that_cannot_be_is_refused_with_the_reason(world: make.World) -> 
     companies.unlink_all(world.credentials, [world.client.pk])
     with pytest.raises(tickettest.NotPossible, match="not mapped"):
         tickettest.ask(world.client, by="")
+
+
+def test_quantities_of_a_disabled_client_wait_as_well(live_world: make.World, drain: Any) -> None:
+    make.billing(live_world)
+    disable(live_world)
+    before = writes(live_world)
+    today = clock.now().date().isoformat()
+    api = make.api(live_world.token)
+    for quantity in (9, 11):
+        word = {
+            "client": 19652,
+            "service": "online-backup-servers",
+            "quantity": quantity,
+            "measured_on": today,
+        }
+        api.post("/api/v1/usage", word, format="json")
+        drain()
+    assert writes(live_world) == before
+    assert [row.reason for row in Delivery.objects.all()] in ([], [disabled.REASON])
+    for row in synchronize.request_many([live_world.client], cause="button", at_once=True):
+        assert row.status == "waiting"
+    drain()
+    assert set(Delivery.objects.values_list("reason", flat=True)) == {disabled.REASON}
+    catchup.enable(live_world.client, by="ann@example.com")
+    drain()
+    assert writes(live_world) > before
+    assert Delivery.objects.filter(status="done").count() == 1
