@@ -130,7 +130,7 @@ def form_context(found: Setup, form: TicketSettingsForm) -> dict[str, Any]:
         "form": form,
         "level": name_of(found.level),
         "groups": [
-            (title, [line_of(found, form, name, authors) for name in names if name in form.fields])
+            (title, [(form[name], line_of(found, name, authors)) for name in names if name in form.fields])
             for title, names in GROUPS
             if any(name in form.fields for name in names)
         ],
@@ -139,11 +139,10 @@ def form_context(found: Setup, form: TicketSettingsForm) -> dict[str, Any]:
     }
 
 
-def line_of(found: Setup, form: TicketSettingsForm, name: str, authors: Any) -> dict[str, Any]:
+def line_of(found: Setup, name: str, authors: Any) -> dict[str, Any]:
     value = found.in_effect[name]
     source = value.source
     return {
-        "field": form[name],
         "found": value,
         "doubt": found.doubt(name),
         "author": authors.get((source.pk, name)) if source is not None else None,

@@ -66,7 +66,7 @@ class Migration(migrations.Migration):
                 ('state', models.CharField(choices=[('waiting', 'Waiting'), ('running', 'Running'), ('passed', 'Passed'), ('failed', 'Failed')], default='waiting', max_length=10)),
                 ('external_ref', models.CharField(max_length=100, unique=True)),
                 ('psa_id', models.CharField(blank=True, max_length=50)),
-                ('url', models.URLField(blank=True, max_length=500)),
+                ("url", models.CharField(blank=True, max_length=500)),
                 ('steps', models.JSONField(default=list)),
                 ('asked_at', models.DateTimeField(default=portal.clock.now)),
                 ('asked_by', models.CharField(blank=True, max_length=254)),

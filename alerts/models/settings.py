@@ -195,7 +195,7 @@ class TicketTest(TenantModel):
     state = models.CharField(max_length=10, choices=State, default=State.WAITING)
     external_ref = models.CharField(max_length=100, unique=True)
     psa_id = models.CharField(max_length=50, blank=True)
-    url = models.URLField(max_length=500, blank=True)
+    url = models.CharField(max_length=500, blank=True)
     steps = models.JSONField(default=list)
     asked_at = models.DateTimeField(default=clock.now)
     asked_by = models.CharField(max_length=254, blank=True)

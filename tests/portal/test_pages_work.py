@@ -90,7 +90,8 @@ def test_a_refused_form_keeps_what_was_typed_but_never_the_key(browser, branch):
 
 
 def test_a_changed_site_asks_for_the_key_again(browser, scene):
-    fields = typed(secret="", site_url="psa.elsewhere.example")
+    company = scene.world.credentials.login_company
+    fields = typed(secret="", site_url="psa.elsewhere.example", login_company=company, is_same_psa="on")
     text = browser.post(credentials_page(scene.world.organization), fields).content.decode()
     assert "must be typed again" in text
 
@@ -136,7 +137,7 @@ def test_a_key_that_cannot_be_read_any_more_is_typed_again(browser, scene, branc
         cursor.execute("UPDATE integrations_credentials SET secret = %s", ["gAAAAABnot-ours"])
     page = credentials_page(scene.world.organization)
     assert browser.get(page).status_code == 200
-    fields = typed(secret="", site_url=scene.world.sandbox.url)
+    fields = typed(secret="", site_url=scene.world.sandbox.url, is_same_psa="on")
     assert "cannot be read any more" in browser.post(page, fields).content.decode()
     assert browser.post(page, typed(site_url=scene.world.sandbox.url)).status_code == 302
 
