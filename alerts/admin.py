@@ -7,7 +7,6 @@ from typing import Any
 from django import forms
 from django.contrib import admin
 from django.http import HttpRequest
-from django.urls import reverse
 from django.utils.html import format_html
 
 from alerts import (
@@ -16,14 +15,17 @@ from alerts import (
     notifications,
 )
 from alerts.models import (
+    ClientAddress,
     ClosingStatus,
     Condition,
     EventType,
     KeyShape,
     Notification,
     Outage,
+    SettingChange,
     Ticket,
     TicketSettings,
+    TicketTest,
 )
 from integrations.models.eventlog import Severity
 from portal.tenantadmin import OneTenantForm, PortalAdmin, TenantAdmin, TenantLogAdmin
@@ -142,14 +144,33 @@ class TicketSettingsAdmin(TenantLogAdmin):
         "automatic_closure",
         "updated_at",
     )
-    list_select_related = ("organization", "client")
-    search_fields = ("organization__name", "client__name", "board__name")
+    list_select_related = ("organization", "client", "account")
+    search_fields = ("organization__name", "client__name", "account__key", "board__name")
     readonly_fields = ("change_it",)
 
     @admin.display(description="Change")
     def change_it(self, row: TicketSettings) -> str:
-        name, key = ("client_settings", row.client_id) if row.client_id else ("setup_of", row.organization_id)
-        return format_html('<a href="{}">Open in the portal</a>', reverse(name, args=[key]))
+        return format_html('<a href="{}">Open in the portal</a>', row.get_absolute_url())
+
+
+@admin.register(SettingChange)
+class SettingChangeAdmin(TenantLogAdmin):
+    list_display = ("level_name", "field", "old", "new", "origin", "changed_at", "changed_by")
+    list_filter = ("origin", "field")
+    search_fields = ("level_name", "changed_by")
+
+
+@admin.register(ClientAddress)
+class ClientAddressAdmin(TenantLogAdmin):
+    list_display = ("client", "__str__", "location", "id_number", "read_at", "edited_by", "trouble")
+    search_fields = ("client__name", "id_number", "city")
+
+
+@admin.register(TicketTest)
+class TicketTestAdmin(TenantLogAdmin):
+    list_display = ("client", "state", "asked_at", "asked_by", "finished_at", "psa_id")
+    list_filter = ("state",)
+    search_fields = ("client__name", "asked_by", "psa_id")
 
 
 @admin.register(KeyShape)

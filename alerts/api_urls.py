@@ -6,6 +6,7 @@ from alerts import (
     api,
     dialectapi,
     noiseapi,
+    settingapi,
     windowapi,
 )
 
@@ -31,4 +32,11 @@ urlpatterns = [
     path("maintenance-windows/<uuid:pk>/extend", windowapi.ExtendWindow.as_view(), name="api-window-extend"),
     path("noise-settings", windowapi.Noise.as_view(), name="api-noise-settings"),
     path("held", windowapi.Held.as_view(), name="api-held"),
+    path("ticket-settings", settingapi.Levels.as_view(), name="api-ticket-settings"),
+    path("ticket-settings/<uuid:pk>", settingapi.OneLevel.as_view(), name="api-ticket-settings-of"),
+    path(
+        "ticket-settings/<uuid:pk>/history", settingapi.History.as_view(), name="api-ticket-settings-history"
+    ),
+    path("ticket-settings/<uuid:pk>/undo", settingapi.Undo.as_view(), name="api-ticket-settings-undo"),
+    path("clients/<uuid:pk>/disabled", settingapi.Disabled.as_view(), name="api-client-disabled"),
 ]

@@ -6,14 +6,30 @@ from typing import Any
 
 from django import forms
 
-from alerts.models import EventType, Grouping, Notification, WebhookEndpoint, default_severities
-from alerts.notifications import MOST_MINUTES, Entered
-from alerts.setup import OF_A_BOARD, Setup
-from alerts.ticketsettings import CHOICES
-from integrations.models import Action, Choice
+from alerts.models import (
+    EventType,
+    Grouping,
+    Notification,
+    WebhookEndpoint,
+    default_severities,
+)
+from alerts.notifications import (
+    MOST_MINUTES,
+    Entered,
+)
+from integrations.models import (
+    Action,
+)
 from integrations.models.eventlog import Severity
-from portal.forms import LOOKS, PortalForm
-from portal.models import Client, Organization, Partner, User
+from portal.forms import (
+    PortalForm,
+)
+from portal.models import (
+    Client,
+    Organization,
+    Partner,
+    User,
+)
 from portal.models.partners import client_number_of
 
 YES_NO = [("yes", "Yes"), ("no", "No")]
@@ -167,78 +183,3 @@ def initial_of(row: Notification | None) -> dict[str, Any]:
         "members": row.members,
         "webhook": str(row.webhook_id or ""),
     }
-
-
-class GroupedSelect(forms.Select):
-    """A drop-down whose options tell which group of another drop-down belongs to them."""
-
-    groups: dict[str, str] = {}
-
-    def create_option(self, name: str, value: Any, *args: Any, **kwargs: Any) -> dict[str, Any]:
-        option = super().create_option(name, value, *args, **kwargs)
-        if group := self.groups.get(str(value)):
-            option["attrs"]["data-group"] = group
-        return option
-
-
-class TicketSettingsForm(PortalForm):
-    """How tickets look at one level. Empty means: as inherited."""
-
-    board = forms.ChoiceField(label="Service Board", required=False, widget=GroupedSelect)
-    new_status = forms.ChoiceField(label="Initial Status", required=False)
-    closing_status = forms.ChoiceField(label="Closing Status", required=False)
-    type = forms.ChoiceField(label="Service Type", required=False)
-    subtype = forms.ChoiceField(label="Subtype", required=False)
-    priority = forms.ChoiceField(label="Ticket Priority", required=False)
-    source = forms.ChoiceField(label="Source", required=False)
-    automatic_closure = forms.ChoiceField(label="Automatic Ticket Closure", required=False)
-
-    def __init__(self, *args: Any, setup: Setup, **kwargs: Any) -> None:
-        super().__init__(*args, initial=own_values(setup), **kwargs)
-        self.setup = setup
-        self.known: dict[str, Choice] = {}
-        boards = {row.psa_id: row.name for row in setup.offered.get("board", [])}
-        for name in CHOICES:
-            self.offer(name, boards)
-        board = self.fields["board"].widget
-        board.groups = {str(row.pk): row.name for row in setup.offered.get("board", [])}
-        board.attrs["class"] = LOOKS[forms.Select]
-        board.attrs["data-inherited"] = getattr(setup.inherited["board"].value, "name", "")
-        closure = self.fields["automatic_closure"]
-        closure.choices = [("", self.inherit_label("automatic_closure")), *YES_NO]  # type: ignore[attr-defined]
-
-    def offer(self, name: str, boards: dict[str, str]) -> None:
-        """Fill one drop-down, in groups by board where the values belong to boards."""
-        rows = list(self.setup.offered.get(name, []))
-        own = getattr(self.setup.row, name, None)
-        gone = [own] if own is not None and own not in rows else []
-        self.known |= {str(row.pk): row for row in [*rows, *gone]}
-        options: list[Any] = [(str(row.pk), f"{row.name} (no longer offered by the PSA)") for row in gone]
-        if name in OF_A_BOARD:
-            self.fields[name].widget.attrs["data-follows"] = "id_board"
-            for board_id, board in boards.items():
-                options.append((board, [(str(row.pk), row.name) for row in rows if row.within == board_id]))
-        else:
-            options += [(str(row.pk), row.name) for row in rows]
-        self.fields[name].choices = [("", self.inherit_label(name)), *options]  # type: ignore[attr-defined]
-
-    def inherit_label(self, name: str) -> str:
-        inherited = self.setup.inherited[name]
-        if inherited.value is None:
-            return "Not set: the PSA decides"
-        shown = {True: "Yes", False: "No"}.get(inherited.value) or str(inherited.value)
-        return f"Inherit: {shown}" + (f" (from {inherited.source})" if inherited.source else " (default)")
-
-    def values(self) -> dict[str, Any]:
-        """By field; None where the level says nothing itself."""
-        data = self.cleaned_data
-        closure = {"yes": True, "no": False}.get(data["automatic_closure"])
-        return {**{name: self.known.get(data[name]) for name in CHOICES}, "automatic_closure": closure}
-
-
-def own_values(setup: Setup) -> dict[str, str]:
-    row = setup.row
-    if row is None:
-        return {}
-    closure = {True: "yes", False: "no", None: ""}[row.automatic_closure]
-    return {**{name: str(getattr(row, f"{name}_id") or "") for name in CHOICES}, "automatic_closure": closure}

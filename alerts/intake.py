@@ -9,14 +9,19 @@ import contextlib
 import logging
 import uuid
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from django.db import OperationalError, transaction
-from django.db.models import F, Q, QuerySet
+from django.db.models import (
+    F,
+    Q,
+    QuerySet,
+)
 
 from alerts import (
+    catchup,
     conditions,
     eventtypes,
     keywatch,
@@ -30,11 +35,21 @@ from alerts.noise import Noise
 from billing import synchronize
 from integrations import effective, eventlog, outcomes
 from integrations.models import Action, Delivery, Event, Lane, Status
-from integrations.models.eventlog import OUTBOUND, UNSETTLED, EventAction
-from portal import background, chaos, clock, database
+from integrations.models.eventlog import (
+    OUTBOUND,
+    UNSETTLED,
+    EventAction,
+)
+from portal import (
+    background,
+    chaos,
+    clock,
+    database,
+    disabled,
+)
 from portal.access import Actor
 from portal.clients import find_clients, uuid_of
-from portal.models import Account, Client
+from portal.models import Account, Client, Disabling
 from portal.models.partners import client_number_of
 from portal.texts import FieldError
 
@@ -269,6 +284,7 @@ def judge(events: Sequence[Event]) -> None:
     rules = routing.Rules.of(partners)
     noise = Noise.of(partners, locked.values(), rules.trees)
     orders = Orders(ticketless(locked.values()))
+    off = disabled.of(known_client(event).pk for event in events)
     for event in events:
         speaks = event.action != EventAction.NONE
         judge_one(
@@ -277,6 +293,7 @@ def judge(events: Sequence[Event]) -> None:
             rules,
             noise,
             orders,
+            off,
         )
     # A condition that nothing but dropped events speak of is not kept.
     save_conditions([row for row in locked.values() if row.decided_at is not None])
@@ -286,7 +303,12 @@ def judge(events: Sequence[Event]) -> None:
 
 
 def judge_one(
-    event: Event, condition: Condition | None, rules: routing.Rules, noise: Noise, orders: Orders
+    event: Event,
+    condition: Condition | None,
+    rules: routing.Rules,
+    noise: Noise,
+    orders: Orders,
+    off: Mapping[uuid.UUID, Disabling],
 ) -> None:
     if noise.drops(event, known_client(event), condition):
         return
@@ -296,7 +318,7 @@ def judge_one(
         noise.changed(condition, transition)
     answers = rules.ask(event, known_client(event))
     event.trace.extend(answer.as_json() for answer in answers)
-    matched = [answer.notification for answer in answers if not answer.why_not]
+    matched = catchup.silenced(event, off, [answer.notification for answer in answers if not answer.why_not])
     for notification in matched:
         noise.note_match(notification)
         if notification.action == Action.SYNCHRONIZE:

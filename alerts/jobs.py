@@ -6,12 +6,15 @@ import logging
 
 from alerts import (
     absence,
+    addresses,
+    catchup,
     intake,
     lifecycle,
     mails,
     outages,
     release,
     ticketsweep,
+    tickettest,
     webhooks,
 )
 from integrations.models import Credentials, Event
@@ -32,6 +35,26 @@ def look_after_tickets() -> None:
 
 def look_after_outages() -> None:
     outages.look_after_outages()
+
+
+def end_disablings() -> None:
+    catchup.end_due()
+
+
+def fill_addresses() -> None:
+    """One job a connection that has addresses to read."""
+    for key in addresses.connections_with_missing():
+        background.enqueue("alerts.jobs.fill_addresses_of", str(key))
+
+
+def fill_addresses_of(credentials_id: str) -> None:
+    credentials = Credentials.objects.select_related("lane").filter(pk=credentials_id).first()
+    if credentials is not None and not credentials.lane.breaker and not credentials.lane.is_paused:
+        addresses.fill(credentials)
+
+
+def test_ticket(test_id: str) -> None:
+    tickettest.run(test_id)
 
 
 def sweep() -> None:

@@ -17,48 +17,39 @@ from django.db.models import F, Q
 from alerts import conditions
 from alerts.models import Condition, Ticket, TicketSettings
 from alerts.ticketsettings import SettingsOf
+from alerts.wantedticket import level_of
 from integrations import effective, eventlog
 from integrations.models import Action, Delivery, Status
 from integrations.models.eventlog import UNSETTLED
 from portal import clock
-from portal.models import Client
 
 HOUR = timedelta(hours=1)
 AT_ONCE = 500
-DEFAULTS: dict[str, Any] = {
-    "closes_only_untouched": True,
-    "reopen_within_days": None,
-    "notes_per_hour": 0,
-    "reminder_after_hours": None,
-    "reminder_opens_ticket": False,
-}
 
 
 @dataclass(frozen=True)
 class Lifecycle:
-    """How the tickets of one client live: what is in effect for it."""
+    """How a condition's tickets live: what is in effect for it."""
 
     closes_only_untouched: bool
     reopen_within: timedelta | None
     notes_per_hour: int
     reminder_after: timedelta | None
-    reminder_opens_ticket: bool
 
 
-def lifecycle_of(settings_of: SettingsOf, client: Client) -> Lifecycle:
-    """What nobody has set at any level is as in `DEFAULTS`."""
+def lifecycle_of(settings_of: SettingsOf, condition: Condition) -> Lifecycle:
+    """What is in effect for a condition: of its account, its client, or the levels above."""
+    level = level_of(condition)
 
     def value(name: str) -> Any:
-        chosen = settings_of.value(name, client).value if hasattr(TicketSettings, name) else None
-        return DEFAULTS[name] if chosen is None else chosen
+        return settings_of.value(name, level).value
 
     days, hours = value("reopen_within_days"), value("reminder_after_hours")
     return Lifecycle(
         closes_only_untouched=bool(value("closes_only_untouched")),
         reopen_within=timedelta(days=int(days)) if days else None,
-        notes_per_hour=int(value("notes_per_hour")),
+        notes_per_hour=int(value("notes_per_hour") or 0),
         reminder_after=timedelta(hours=int(hours)) if hours else None,
-        reminder_opens_ticket=bool(value("reminder_opens_ticket")),
     )
 
 
@@ -166,10 +157,8 @@ def acknowledged(partner_id: uuid.UUID) -> Any:
 def chosen(tickets: Any, partner_id: uuid.UUID) -> list[Condition]:
     """The conditions of those tickets that are due by the settings in effect."""
     settings_of, now = SettingsOf.of(partner_id), clock.now()
-    rows = tickets.select_related("condition__client").order_by("pk")[:AT_ONCE]
-    return [
-        row.condition for row in rows if is_due(row, lifecycle_of(settings_of, row.condition.client), now)
-    ]
+    rows = tickets.select_related("condition__client", "condition__account").order_by("pk")[:AT_ONCE]
+    return [row.condition for row in rows if is_due(row, lifecycle_of(settings_of, row.condition), now)]
 
 
 def is_due(ticket: Ticket, life: Lifecycle, now: datetime) -> bool:

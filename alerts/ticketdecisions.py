@@ -1,20 +1,20 @@
 """What has to be done about a condition's ticket at this moment, and where (asked by the handler `alerts.tickets`).
 
 Each attempt computes from the facts of its moment: is the condition failing, does anybody want a ticket, what do we
-know of the one we opened. Facts are looked up in bulk, about nine queries a batch; no network.
+know of the one we opened. Facts are looked up in bulk, about a dozen queries a batch; no network.
 """
 
 from __future__ import annotations
 
 import logging
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from django.conf import settings
 
-from alerts import conditions
+from alerts import catchup, conditions
 from alerts.lifecycle import (
     Lifecycle,
     again_note,
@@ -30,13 +30,13 @@ from alerts.lifecycle import (
 from alerts.models import ClosingStatus, Condition, Ticket
 from alerts.ticketattempts import Step, TicketTask
 from alerts.ticketsettings import SettingsOf
-from alerts.wantedticket import wanted_ticket
+from alerts.wantedticket import level_of, wanted_ticket
 from integrations import companies, effective, eventlog, outcomes
 from integrations.models import Credentials, Delivery, Event, Lane, Status
 from integrations.models.connections import Kind
 from integrations.outcomes import Outcome
-from portal import clock, database, inheritance
-from portal.models import Client
+from portal import clock, database, disabled, inheritance
+from portal.models import Client, Disabling
 
 logger = logging.getLogger(__name__)
 
@@ -101,6 +101,7 @@ class Circumstances:
         self.lanes: dict[uuid.UUID, Lane | None] = {}
         self.companies: dict[tuple[uuid.UUID, uuid.UUID], str] = {}
         self.catch_all: str | None = None
+        self.disabled: Mapping[uuid.UUID, Disabling] = {}
         self.settings: dict[uuid.UUID, SettingsOf] = {}
         self.events: dict[uuid.UUID, Event] = {}
         self.former: dict[uuid.UUID, Ticket] = {}
@@ -119,10 +120,15 @@ class Circumstances:
         self.lanes = effective.lanes_of(
             {fact.condition.client_id: fact.condition.client for fact in facts}.values()
         )
+        self.disabled = disabled.of(clients)
         self.companies = companies.links_of(clients, [self.credentials.pk])
         if len(self.companies) < len(clients) and (found := companies.catch_all_of(self.credentials)):
             self.catch_all = found.psa_company_id
-        self.settings = {self.credentials.partner_id: SettingsOf.of(self.credentials.partner_id)}
+        partner, accounts = (
+            self.credentials.partner_id,
+            {key for fact in facts if (key := fact.condition.account_id)},
+        )
+        self.settings = {partner: SettingsOf.of(partner, clients=clients, accounts=accounts)}
         opening = [fact for fact in facts if fact.is_wanted and not (fact.ticket and fact.ticket.psa_id)]
         self.events = {event.pk: event for event in _events({fact.condition.opened_by for fact in opening})}
         for ticket in _former([fact.condition.pk for fact in opening]):  # by generation
@@ -144,19 +150,16 @@ class Circumstances:
         chosen = ClosingStatus.objects.filter(credentials=self.credentials)
         self.statuses = dict(chosen.values_list("board__psa_id", "status__psa_id"))
 
-    def life_of(self, client: Client) -> Lifecycle:
-        return lifecycle_of(self.settings[client.partner_id], client)
+    def life_of(self, condition: Condition) -> Lifecycle:
+        return lifecycle_of(self.settings[condition.partner_id], condition)
 
     def company_of(self, client: Client) -> str | None:
         """Empty for an explicit skip, None when nobody has decided and there is no catch-all company."""
         return self.companies.get((client.pk, self.credentials.pk), self.catch_all)
 
-    def summary_of(self, condition: Condition) -> str:
+    def is_caught(self, client: Client) -> bool:
         """In the catch-all company a ticket begins with the client's name."""
-        client = condition.client
-        if self.catch_all is None or (client.pk, self.credentials.pk) in self.companies:
-            return condition.summary
-        return f"{client.name}: {condition.summary}"
+        return self.catch_all is not None and (client.pk, self.credentials.pk) not in self.companies
 
     def new_ticket(self, condition: Condition) -> Ticket:
         """The intent to open a ticket, stored before anything is sent."""
@@ -183,6 +186,8 @@ class Circumstances:
 
 def decide(fact: Facts, around: Circumstances) -> Outcome | TicketTask:
     """What this attempt has to do and where, or why nothing."""
+    if stop := around.disabled.get(fact.condition.client_id):
+        return catchup.held(stop)
     if not fact.is_wanted:
         return decide_closing(fact, around)
     client = fact.condition.client
@@ -234,7 +239,7 @@ def note_for(fact: Facts, around: Circumstances, ticket: Ticket) -> str:
         return ticket.pending_note
     if ticket.episode != condition.episode:
         return again_note(condition)
-    life = around.life_of(condition.client)
+    life = around.life_of(condition)
     if condition.repeats > told_repeats(condition, ticket) and may_note(ticket, life, clock.now()):
         return repeat_note(condition, ticket)
     return ""
@@ -245,7 +250,7 @@ def decide_after(fact: Facts, around: Circumstances, company: str) -> Outcome | 
     former, condition = around.former.get(fact.condition.pk), fact.condition
     if former is None or not former.psa_id or former.credentials_id != around.credentials.pk:
         return None
-    life, now = around.life_of(condition.client), clock.now()
+    life, now = around.life_of(condition), clock.now()
     if former.acknowledged_at is not None and former.episode == condition.episode:
         return decide_acknowledged(fact, around, company, former)
     if former.merged_into and former.state == Ticket.State.CLOSED:
@@ -288,15 +293,13 @@ def decide_acknowledged(
     fact: Facts, around: Circumstances, company: str, former: Ticket
 ) -> Outcome | TicketTask | None:
     """A technician closed the ticket while the problem went on: no other ticket, but perhaps a reminder."""
-    life = around.life_of(fact.condition.client)
+    life = around.life_of(fact.condition)
     if not is_reminder_due(former, life, clock.now()):
         text = (
             f"Ticket {former} was closed in the PSA, which acknowledges the problem: no other ticket is opened"
             " while it lasts."
         )
         return outcomes.skipped("acknowledged", text)
-    if life.reminder_opens_ticket:
-        return None
     task = task_for(fact, around, company, former, step="remind", search=False)
     note = former.pending_note or reminder_note(fact.condition, former)
     task.wanted = replace(task.wanted, note=note, may_have_note=bool(former.pending_note))
@@ -415,7 +418,7 @@ def decide_closing(fact: Facts, around: Circumstances) -> Outcome | TicketTask:
             f"Ticket {name} is in a PSA that is not connected any more; close it there by hand.",
         )
     settings_of = around.settings[ticket.partner_id]
-    if not settings_of.value("automatic_closure", fact.condition.client).value:
+    if not settings_of.value("automatic_closure", level_of(fact.condition)).value:
         return outcomes.skipped("closure_off", "Automatic ticket closure is off; the ticket stays open.")
     if ticket.left_at is not None:
         return outcomes.skipped("left_to_people", f"Ticket {ticket} is left to people: {ticket.left_why}")
@@ -429,7 +432,7 @@ def decide_closing(fact: Facts, around: Circumstances) -> Outcome | TicketTask:
     task.wanted = replace(
         task.wanted,
         parting_note=over_note(fact.condition),
-        only_untouched=is_shared or around.life_of(fact.condition.client).closes_only_untouched,
+        only_untouched=is_shared or around.life_of(fact.condition).closes_only_untouched,
         touched_by="the merge of another ticket whose problem goes on" if is_shared else ticket.touched_by,
         first=ticket.first,
         was_written_to=ticket.was_written_to,
@@ -447,7 +450,18 @@ def task_for(
     return TicketTask(
         delivery=fact.delivery,
         ticket=ticket,
-        wanted=wanted_ticket(fact, around, company, ticket, step),
+        wanted=wanted_ticket(
+            fact.condition,
+            around.events.get(fact.condition.opened_by or clock.NIL_UUID),
+            settings=settings_of,
+            credentials=around.credentials,
+            company=company,
+            external_ref=ticket.external_ref,
+            state="closed" if step == "close" else "open",
+            known_id=ticket.psa_id or None,
+            created_at=ticket.created_at,
+            is_caught=around.is_caught(fact.condition.client),
+        ),
         episode=fact.condition.episode,
         repeats=fact.condition.repeats,
         step=step,

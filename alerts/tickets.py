@@ -29,7 +29,7 @@ class Tickets:
     # --- Before: facts, in bulk, and the intent -----------------------------------------------------------------
 
     def prepare(self, deliveries: Sequence[Delivery]) -> list[Task | tuple[Delivery, Outcome]]:
-        """About nine queries a batch, whatever its size."""
+        """About a dozen queries a batch, whatever its size."""
         facts = facts_of(deliveries)
         known = {fact.delivery.pk for fact in facts}
         answers: list[Task | tuple[Delivery, Outcome]] = [

@@ -17,7 +17,7 @@ from integrations.models import Credentials, Delivery
 from integrations.psa.errors import PsaError, SignInRefused, Throttled, Unreachable
 from integrations.psa.port import Psa, TicketState
 from integrations.psa.wanted import WantedTicket
-from portal import chaos, clock, inheritance
+from portal import chaos, clock, disabled, inheritance
 
 logger = logging.getLogger(__name__)
 SWEPT = timedelta(hours=24)
@@ -39,10 +39,12 @@ def sweep(credentials: Credentials) -> int:
         tree = inheritance.Tree.of(credentials.partner_id)
         superfluous: list[tuple[TicketState | None, TicketState]] = []
         righted = 0
+        off = disabled.of(rows.values_list("condition__client", flat=True))
         for row in rows.select_related("condition__client"):
             kept, others = judge_twins(row, by_ref[row.external_ref])
             righted += kept is not None and kept.id != row.psa_id and adopt_orphan(row, kept)
-            if inheritance.mode_of(row.condition.client, "tickets", tree).value != "observe":
+            mode = inheritance.mode_of(row.condition.client, "tickets", tree).value
+            if mode != "observe" and row.condition.client_id not in off:
                 superfluous += [(kept, state) for state in others]
         righted += sum(close_superfluous(psa, kept, state) for kept, state in superfluous)
     chaos.point("swept")

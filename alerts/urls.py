@@ -5,6 +5,7 @@ from django.urls import path
 from alerts import (
     noiseviews,
     ruleviews,
+    settingviews,
     typeviews,
     views,
 )
@@ -61,8 +62,32 @@ urlpatterns = [
     path("partnership/expectations/<uuid:pk>/learn", noiseviews.expectation_learn, name="expectation_learn"),
     path("held", noiseviews.held, name="held"),
     path("partnership/setup", views.setup, name="setup"),
-    path("partnership/setup/<uuid:pk>", views.setup_of, name="setup_of"),
-    path("clients/<uuid:pk>/settings", views.client_settings, name="client_settings"),
-    path("clients/<uuid:pk>/settings/reset", views.client_settings_reset, name="client_settings_reset"),
+    path("partnership/setup/<uuid:pk>", settingviews.setup_of, name="setup_of"),
+    path("clients/<uuid:pk>/settings", settingviews.client_settings, name="client_settings"),
+    path(
+        "clients/<uuid:pk>/settings/reset", settingviews.client_settings_reset, name="client_settings_reset"
+    ),
+    path("clients/<uuid:pk>/settings/address", settingviews.client_address, name="client_address"),
+    path("clients/<uuid:pk>/settings/disable", settingviews.client_disable, name="client_disable"),
+    path("clients/<uuid:pk>/settings/enable", settingviews.client_enable, name="client_enable"),
+    path("clients/<uuid:pk>/settings/catch-up", settingviews.client_catch_up, name="client_catch_up"),
+    path(
+        "clients/<uuid:pk>/settings/test-ticket", settingviews.client_test_ticket, name="client_test_ticket"
+    ),
+    path("clients/accounts/<uuid:pk>/settings", settingviews.account_settings, name="account_settings"),
+    path(
+        "partnership/ticket-settings/<str:level>/<uuid:pk>/in-effect",
+        settingviews.in_effect,
+        name="settings_in_effect",
+    ),
+    path(
+        "partnership/ticket-settings/<str:level>/<uuid:pk>/reset", settingviews.reset, name="settings_reset"
+    ),
+    path("partnership/ticket-settings/<str:level>/<uuid:pk>/undo", settingviews.undo, name="settings_undo"),
+    path(
+        "partnership/ticket-settings/<str:level>/<uuid:pk>/preview",
+        settingviews.preview,
+        name="settings_preview",
+    ),
     path("clients/<uuid:pk>/activity", views.client_activity, name="client_activity"),
 ]

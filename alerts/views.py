@@ -5,7 +5,6 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable
 from functools import partial
-from typing import Any
 
 from django.contrib import messages
 from django.core.exceptions import ValidationError
@@ -17,15 +16,20 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from alerts import dashboard as overview
 from alerts import filters, mailsettings
 from alerts import notifications as rules
-from alerts import setup as ticket_setup
-from alerts.forms import NotificationForm, TicketSettingsForm
+from alerts.forms import NotificationForm
 from alerts.models import Condition, Notification, Ticket
-from alerts.ticketsettings import FIELDS, SettingsOf
+from alerts.ticketsettings import SettingsOf
 from billing.crossreferences import CrossReferences
 from integrations import eventsearch
 from integrations.models import Action, Delivery, Event
-from portal import clock, pages
-from portal.models import Client, Organization, Partner
+from portal import (
+    clock,
+    pages,
+)
+from portal.models import (
+    Client,
+    Partner,
+)
 from portal.pages import PageRequest
 
 LATEST = 12
@@ -228,59 +232,6 @@ def setup(request: PageRequest) -> HttpResponse:
         "names": {node.pk: node.name for node in nodes},
     }
     return pages.show(request, "alerts/setup.html", context)
-
-
-@require_http_methods(["GET", "HEAD", "POST"])
-@pages.page
-def setup_of(request: PageRequest, pk: uuid.UUID) -> HttpResponse:
-    organization = pages.get_row(request, Organization, pk)
-    return ticket_settings(request, organization, "alerts/setup_of.html", {"organization": organization})
-
-
-@require_http_methods(["GET", "HEAD", "POST"])
-@pages.page
-def client_settings(request: PageRequest, pk: uuid.UUID) -> HttpResponse:
-    client = pages.get_row(request, Client, pk, "organization")
-    return ticket_settings(request, client, "alerts/client_settings.html", {"client": client})
-
-
-def ticket_settings(
-    request: PageRequest, level: Organization | Client, template: str, context: dict[str, Any]
-) -> HttpResponse:
-    """The form of one level, each field with the value in effect and where that comes from."""
-    found = ticket_setup.setup_of(level)
-    form = TicketSettingsForm(pages.posted(request), setup=found)
-    if request.method == "POST":
-        pages.require_manager(request, level.partner)
-        if form.is_valid() and save_settings(form, level):
-            messages.success(request, f"Saved. Tickets of {level} look so from now on.")
-            return redirect(request.path)
-    context |= {
-        "setup": found,
-        "form": form,
-        "fields": [(form[name], found.in_effect[name]) for name in FIELDS],
-    }
-    return pages.show(request, template, context, partner=level.partner)
-
-
-def save_settings(form: TicketSettingsForm, level: Organization | Client) -> bool:
-    try:
-        ticket_setup.save_ticket_settings(level, form.values())
-    except ValidationError as refusal:
-        form.add_error(None, refusal)
-        return False
-    return True
-
-
-@require_POST
-@pages.page
-def client_settings_reset(request: PageRequest, pk: uuid.UUID) -> HttpResponse:
-    """Reset to organization-wide defaults."""
-    client = pages.get_row(request, Client, pk, "organization")
-    pages.require_manager(request, client.partner)
-    ticket_setup.reset(client)
-    messages.success(request, f"{client} uses the defaults of {client.organization} again.")
-    return redirect("client_settings", pk)
 
 
 # --- Activity of a client, and what other rooms show of us -----------------------------------------------------------

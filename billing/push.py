@@ -23,9 +23,18 @@ from integrations.models import Credentials, Delivery, Status
 from integrations.outcomes import Outcome
 from integrations.psa.plan import Plan
 from integrations.psa.port import Psa
-from integrations.psa.wanted import WantedLines
-from portal import chaos, clock
-from portal.models import Client, Mode
+from integrations.psa.wanted import (
+    WantedLines,
+)
+from portal import (
+    chaos,
+    clock,
+    disabled,
+)
+from portal.models import (
+    Client,
+    Mode,
+)
 
 UNSETTLED = "units_unsettled"
 """The adapter's finding that an earlier change of a line, by whomever, may still be carried out."""
@@ -53,10 +62,13 @@ class Pushes:
     def prepare(self, deliveries: Sequence[Delivery]) -> list[Task | tuple[Delivery, Outcome]]:
         tasks: list[Task | tuple[Delivery, Outcome]] = []
         in_effect = effective.lanes_of({row.client_id: row.client for row in deliveries}.values())
+        off = disabled.of(row.client_id for row in deliveries)
         for delivery in deliveries:
             assert delivery.lane is not None  # a running delivery has one, a constraint says
             lane = in_effect[delivery.client_id]
-            if lane is None:
+            if stop := off.get(delivery.client_id):
+                tasks.append((delivery, outcomes.held(disabled.REASON, stop.sentence)))
+            elif lane is None:
                 tasks.append((delivery, outcomes.without_psa()))
             elif lane.pk != delivery.lane_id:
                 tasks.append((delivery, outcomes.elsewhere(lane)))

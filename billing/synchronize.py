@@ -21,7 +21,7 @@ from billing.models import AgreementLink, PushBatch, SynchronizeWindow, Usage
 from integrations import effective, eventlog, outcomes, wake
 from integrations.models import Action, Delivery, Event, Status
 from integrations.models.eventlog import EventAction, Severity
-from portal import clock, database
+from portal import clock, database, disabled
 from portal.models import Client, Partner, User
 
 MOST_DUE = 1000
@@ -157,8 +157,8 @@ def adopt(clients: Sequence[Client], batch: PushBatch, by: User | None) -> None:
     Event.objects.bulk_update(events, ["data"], batch_size=500)
 
 
-HELD_FOR_SETUP = ("no_psa", "no_company", "no_agreement")
-"""Reasons that end when somebody completes the set-up; such a delivery then goes out by itself."""
+HELD_FOR_SETUP = ("no_psa", "no_company", "no_agreement", disabled.REASON)
+"""Reasons that end when the set-up is completed or the client enabled; such a delivery then goes out by itself."""
 
 
 def waiting_clients(clients: Sequence[Client]) -> set[uuid.UUID]:

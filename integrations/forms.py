@@ -51,8 +51,17 @@ class CredentialsForm(PortalForm):
         widget=forms.PasswordInput(render_value=False, attrs={"autocomplete": "new-password"}),
     )
 
-    def __init__(self, *args: Any, current: Credentials | None = None, **kwargs: Any) -> None:
+    is_same_psa = forms.BooleanField(
+        label="It is the same PSA at another address: keep all settings that were read from it",
+        required=False,
+    )
+
+    def __init__(
+        self, *args: Any, current: Credentials | None = None, is_locked: bool = False, **kwargs: Any
+    ) -> None:
         super().__init__(*args, **kwargs)
+        if not is_locked:
+            del self.fields["is_same_psa"]
         if current is not None and current.secret_fingerprint:
             self.fields["secret"].help_text = "One is set. Leave this empty to keep it."
         else:

@@ -17,7 +17,7 @@ from django.db import models
 from integrations.models import Choice, CompanyLink, Credentials
 
 MOST = 500
-LEVELS = ("organization", "client")
+LEVELS = ("organization", "client", "account")
 
 
 @dataclass(frozen=True)

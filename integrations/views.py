@@ -19,6 +19,7 @@ from integrations import (
     effective,
     following,
     gonechoices,
+    locking,
     reloading,
 )
 from integrations.forms import CredentialsForm
@@ -74,16 +75,18 @@ def credentials_of(request: PageRequest, level: str, pk: uuid.UUID) -> HttpRespo
     place = level_in(request, level, pk)
     here = Credentials.objects.filter(**connections.level_of(place))
     current = here.select_related("lane").defer("secret").first()
+    uses = locking.uses_of(current) if current is not None and current.kind != Kind.NONE else 0
     if request.method == "POST":
         pages.require_manager(request, place.partner)
-        form = CredentialsForm(request.POST, current=current)
+        form = CredentialsForm(request.POST, current=current, is_locked=bool(uses))
         if form.is_valid() and (saved := save(form, place, current, request)):
             messages.success(request, saved_text(saved))
             return redirect("credentials_of", level, pk)
     else:
-        form = CredentialsForm(initial=initial_of(current), current=current)
+        form = CredentialsForm(initial=initial_of(current), current=current, is_locked=bool(uses))
     context = {
         "place": place,
+        "uses": uses,
         "level": level,
         "form": form,
         "current": current,
@@ -106,6 +109,9 @@ def save(
 ) -> Credentials | None:
     """The saved row, or None with the refusal beside its field."""
     try:
+        if current is not None:
+            is_same_psa = bool(form.cleaned_data.get("is_same_psa"))
+            locking.refuse_repointing(current, form.entered(), is_same_psa=is_same_psa)
         return connections.save_credentials(place, form.entered(), by=request.user, current=current)
     except Misconfigured as refusal:
         form.add_refusal(refusal.field, refusal.text, refusal.advice)

@@ -26,6 +26,7 @@ from portal.models import (
     AuditChain,
     AuditEntry,
     Client,
+    Disabling,
     Heartbeat,
     IdempotentRequest,
     Membership,
@@ -34,7 +35,7 @@ from portal.models import (
     User,
 )
 from portal.models.keys import KeyCheck
-from portal.tenantadmin import PortalAdmin, ReadOnlyAdmin, TenantAdmin, TenantInline
+from portal.tenantadmin import PortalAdmin, ReadOnlyAdmin, TenantAdmin, TenantInline, TenantLogAdmin
 
 LIBRARIES = (allauth.account.admin, django_q.admin)
 
@@ -200,6 +201,14 @@ class ApiTokenAdmin(PortalAdmin):
 
 
 # --- The machinery ---------------------------------------------------------------------------------------------------
+
+
+@admin.register(Disabling)
+class DisablingAdmin(TenantLogAdmin):
+    """Switched in the portal, which holds and releases what waits."""
+
+    list_display = ("client", "began_at", "began_by", "until", "reason", "ended_at", "ended_by")
+    search_fields = ("client__name", "reason", "began_by")
 
 
 @admin.register(Heartbeat)

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from portal import database
-from portal.models import Client, Organization
+from portal.models import Account, Client, Organization
 
+Level = Account | Client | Organization
 T = TypeVar("T")
 
 
@@ -21,7 +22,7 @@ class Effective(Generic[T]):
     """A value in effect. `source` is the level it was set at, None when it is the built-in default."""
 
     value: T
-    source: Client | Organization | None
+    source: Level | None
 
     @property
     def is_default(self) -> bool:
@@ -50,14 +51,14 @@ class Tree:
             node = self.by_id.get(node.parent_id) if node.parent_id else None
         return path
 
-    def levels_of(self, client: Client) -> list[Client | Organization]:
+    def levels_of(self, client: Client) -> list[Any]:
         """The levels whose settings apply to a client, nearest first."""
         return [client, *self.upwards(client.organization_id)]
 
 
 def resolve(
     field: str,
-    levels: Sequence[Client | Organization],
+    levels: Sequence[Level],
     settings_of: Mapping[uuid.UUID, Any],
     *,
     default: Any = None,
@@ -71,14 +72,14 @@ def resolve(
     return Effective(default, None)
 
 
-def nearest(levels: Iterable[Client | Organization], rows_of: Mapping[uuid.UUID, T]) -> T | None:
+def nearest(levels: Iterable[Level], rows_of: Mapping[uuid.UUID, T]) -> T | None:
     """The row of the nearest level that has one, for settings that are inherited as a whole."""
     return next((rows_of[level.pk] for level in levels if level.pk in rows_of), None)
 
 
 def level_id(row: Any) -> uuid.UUID:
-    """The level a row of settings belongs to: it has a client or an organization, a constraint says."""
-    found: uuid.UUID = row.client_id or row.organization_id
+    """The level a row of settings belongs to: it has an account, a client or an organization, a constraint says."""
+    found: uuid.UUID = getattr(row, "account_id", None) or row.client_id or row.organization_id
     return found
 
 

@@ -10,6 +10,8 @@ EVERY: dict[str, int] = {
     "alerts.jobs.look_for_absences": 5,
     "alerts.jobs.release_due": 1,
     "alerts.jobs.send_outbound": 1,
+    "alerts.jobs.end_disablings": 1,
+    "alerts.jobs.fill_addresses": 10,
     "alerts.jobs.take_in_parked": 1,
     "alerts.jobs.look_after_outages": 1,
     "alerts.jobs.look_after_tickets": 1,

@@ -26,6 +26,8 @@ SCOPES = (
     "billing:read",
     "billing:write",
     "billing:approve",
+    "settings:read",
+    "settings:write",
 )
 USED_EVERY = timedelta(minutes=1)
 

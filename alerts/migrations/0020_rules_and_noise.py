@@ -9,9 +9,9 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('alerts', '0004_followed'),
         ('integrations', '0020_outbound_actions'),
         ('portal', '0001_initial'),
+        ('alerts', '0010_ticket_settings_levels'),
     ]
 
     operations = [

@@ -30,10 +30,20 @@ from alerts.models.rules import (
     NotificationVersion,
     default_severities,
 )
-from alerts.models.settings import TicketSettings
-from alerts.models.tickets import ClosingStatus, Condition, Ticket
+from alerts.models.settings import (
+    ClientAddress,
+    SettingChange,
+    TicketSettings,
+    TicketTest,
+)
+from alerts.models.tickets import (
+    ClosingStatus,
+    Condition,
+    Ticket,
+)
 
 __all__ = [
+    "ClientAddress",
     "ClosingStatus",
     "Condition",
     "DropFilter",
@@ -49,11 +59,13 @@ __all__ = [
     "Notification",
     "NotificationVersion",
     "Outage",
+    "SettingChange",
     "Storm",
     "Suppression",
     "Swings",
     "Ticket",
     "TicketSettings",
+    "TicketTest",
     "WebhookEndpoint",
     "default_severities",
 ]

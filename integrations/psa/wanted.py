@@ -10,6 +10,17 @@ from typing import Literal
 
 
 @dataclass(frozen=True, kw_only=True)
+class WantedAddress:
+    """Where a ticket's work is, when it is not as the PSA has it. `state` is the PSA's own code for it, or empty."""
+
+    line_1: str = ""
+    line_2: str = ""
+    city: str = ""
+    state: str = ""
+    zip: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
 class WantedTicket:
     """One condition's ticket as it should be now.
 
@@ -40,6 +51,8 @@ class WantedTicket:
     contact_id: str | None = None
     category_id: str | None = None
     agreement_id: str | None = None
+    site_id: str | None = None
+    address: WantedAddress | None = None
     due_at: datetime | None = None
     note: str = ""
     parting_note: str = ""

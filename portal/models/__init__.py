@@ -1,6 +1,12 @@
 """The portal's tables: people, partners and what belongs to them."""
 
-from portal.models.audit import AuditChain, AuditEntry
+from portal.models.audit import (
+    AuditChain,
+    AuditEntry,
+)
+from portal.models.disabling import (
+    Disabling,
+)
 from portal.models.keys import KeyCheck
 from portal.models.partners import Account, Client, Mode, Organization, Partner
 from portal.models.people import ApiToken, Membership, Role, User
@@ -14,6 +20,7 @@ __all__ = [
     "AuditChain",
     "AuditEntry",
     "Client",
+    "Disabling",
     "Heartbeat",
     "IdempotentRequest",
     "KeyCheck",

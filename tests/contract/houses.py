@@ -200,6 +200,14 @@ class House:
         """Summary and description as the PSA keeps them."""
         raise NotImplementedError
 
+    def of_company(self, kind: ChoiceKind) -> str:
+        """The first contact, agreement or site of our company."""
+        return self.psa.choices(kind, self.company)[0].id
+
+    def placed(self, ticket_id: str) -> dict[str, str]:
+        """Contact, agreement, site and due date (to the minute, UTC) as the PSA keeps them."""
+        raise NotImplementedError
+
     def technician(self, action: str, ticket_id: str, **more: str) -> None:
         """`close`, `reopen`, `delete`, `move` (board=), `merge` (into=)."""
         raise NotImplementedError
@@ -308,6 +316,11 @@ class FakeHouse(House):
             "summary": self.fake.tickets[ticket_id].summary,
             "description": self.fake.described[ticket_id],
         }
+
+    def placed(self, ticket_id: str) -> dict[str, str]:
+        body = self.fake.sent[-1].request.body
+        names = {name: body[f"{name}_id"] for name in ("contact", "agreement", "site")}
+        return {**names, "due": body["due_at"][:16]}
 
     def technician(self, action: str, ticket_id: str, **more: str) -> None:
         self.fake.now = datetime.now(UTC)
@@ -505,6 +518,11 @@ class ConnectWiseHouse(SandboxHouse):
         first = next((note["text"] for note in row["notes"] if note.get("detailDescriptionFlag")), "")
         return {"summary": row["summary"], "description": first}
 
+    def placed(self, ticket_id: str) -> dict[str, str]:
+        row = self.sandbox.control.tickets(id=ticket_id)[0]
+        names = {name: str(row[name]["id"]) for name in ("contact", "agreement", "site")}
+        return {**names, "due": row["requiredDate"][:16]}
+
     def technician(self, action: str, ticket_id: str, **more: str) -> None:
         self.sandbox.control.technician(action, ticket=int(ticket_id), **more)
 
@@ -600,6 +618,12 @@ class AutotaskHouse(SandboxHouse):
     def stored(self, ticket_id: str) -> dict[str, str]:
         row = self.sandbox.control.tickets(id=ticket_id)[0]
         return {"summary": row["title"], "description": row.get("description", "")}
+
+    def placed(self, ticket_id: str) -> dict[str, str]:
+        row = self.sandbox.control.tickets(id=ticket_id)[0]
+        fields = {"contact": "contactID", "agreement": "contractID", "site": "companyLocationID"}
+        names = {ours: str(row[theirs]) for ours, theirs in fields.items()}
+        return {**names, "due": row["dueDateTime"][:16]}
 
     def technician(self, action: str, ticket_id: str, **more: str) -> None:
         if "board" in more:

@@ -17,6 +17,7 @@ from django.test import Client as Browser
 from django.urls import get_resolver
 
 from alerts.models import (
+    ClientAddress,
     Condition,
     DropFilter,
     EventType,
@@ -28,10 +29,13 @@ from alerts.models import (
     NoiseSettings,
     Notification,
     NotificationVersion,
+    SettingChange,
     Storm,
     Suppression,
     Swings,
     Ticket,
+    TicketSettings,
+    TicketTest,
     WebhookEndpoint,
 )
 from billing.models import (
@@ -69,7 +73,7 @@ from integrations.models import (
     SavedSearch,
 )
 from portal import clock
-from portal.models import Account, ApiToken, Client, Membership, Organization, Partner, Role, User
+from portal.models import Account, ApiToken, Client, Disabling, Membership, Organization, Partner, Role, User
 from tests import make
 
 CANARY = "canary-of-northwind"
@@ -127,7 +131,10 @@ OBJECTS: dict[str, Callable[[Scene], str]] = {
     "partnership/mapping/": lambda scene: str(scene.things[Credentials].pk),
     "api/v1/connections/": lambda scene: str(scene.things[Credentials].pk),
     "api/v1/clients/": lambda scene: str(scene.things[Client].pk),
+    "api/v1/ticket-settings/": lambda scene: str(scene.things[Client].pk),
     "clients/": lambda scene: str(scene.things[Client].pk),
+    "clients/accounts/": lambda scene: str(scene.things[Account].pk),
+    "partnership/ticket-settings/<str:level>/": lambda scene: str(scene.things[Organization].pk),
     "connections/": lambda scene: str(scene.things[Credentials].pk),
     "events/": lambda scene: str(scene.things[Event].pk),
     "partners/": lambda scene: str(scene.things[Partner].pk),
@@ -278,6 +285,19 @@ def scene(db: None, settings: Any) -> Scene:
     add(Expectation, client=client, account=account, every_hours=24)
     wanted = {"text": CANARY, "conditions": []}
     add(BulkReprocess, wanted=wanted, asked_by=CANARY)
+    add(TicketSettings, client=client, summary_template=f"{CANARY} {{summary}}")
+    add(
+        SettingChange,
+        level_id=client.pk,
+        level_name=CANARY,
+        field="summary_template",
+        new={"value": CANARY},
+        change=clock.new_id(),
+        changed_by=CANARY,
+    )
+    add(ClientAddress, client=client, city=CANARY)
+    add(TicketTest, client=client, credentials=credentials, external_ref=CANARY)
+    add(Disabling, client=client, reason=CANARY)
     service = Service.objects.first()
     add(CrossReference, service=service, organization=organization, product=choice)
     add(AgreementLink, client=client, credentials=credentials, agreement=choice)

@@ -30,6 +30,7 @@ LOGS = (
     "Event", "Delivery", "Usage", "PushRun", "PushItem", "Condition", "Ticket", "Choice", "Heartbeat",
     "Credentials", "TicketSettings", "CompanyLink", "CompanySuggestion",
     "CatchAllCompany", "SynchronizeWindow", "BillingSettings", "PushDay", "PushBatch", "Question", "BilledLine",
+    "SettingChange", "ClientAddress", "TicketTest", "Disabling",
 )  # fmt: skip
 
 

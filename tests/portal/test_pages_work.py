@@ -11,12 +11,12 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from alerts import setup
-from alerts.models import Notification, TicketSettings
+from alerts.models import Notification, SettingChange, TicketSettings
 from billing.models import SynchronizeWindow
 from integrations import wake
 from integrations.models import BulkReprocess, CompanyLink, Credentials, Delivery, Event
 from portal import clients, clock
-from portal.models import Organization
+from portal.models import Account, Organization
 from tests import make
 from tests.portal.test_pages import Scene, delivered, happened, signed_in
 from tests.portal.test_pages import scene as scene_fixture
@@ -90,7 +90,8 @@ def test_a_refused_form_keeps_what_was_typed_but_never_the_key(browser, branch):
 
 
 def test_a_changed_site_asks_for_the_key_again(browser, scene):
-    fields = typed(secret="", site_url="psa.elsewhere.example")
+    company = scene.world.credentials.login_company
+    fields = typed(secret="", site_url="psa.elsewhere.example", login_company=company, is_same_psa="on")
     text = browser.post(credentials_page(scene.world.organization), fields).content.decode()
     assert "must be typed again" in text
 
@@ -136,7 +137,7 @@ def test_a_key_that_cannot_be_read_any_more_is_typed_again(browser, scene, branc
         cursor.execute("UPDATE integrations_credentials SET secret = %s", ["gAAAAABnot-ours"])
     page = credentials_page(scene.world.organization)
     assert browser.get(page).status_code == 200
-    fields = typed(secret="", site_url=scene.world.sandbox.url)
+    fields = typed(secret="", site_url=scene.world.sandbox.url, is_same_psa="on")
     assert "cannot be read any more" in browser.post(page, fields).content.decode()
     assert browser.post(page, typed(site_url=scene.world.sandbox.url)).status_code == 302
 
@@ -284,6 +285,89 @@ def test_the_pickers_work_while_the_psa_is_down(browser, scene, settings):
     text = browser.get(settings_page(scene)).content.decode()
     assert "Options read from ConnectWise PSA" in text
     assert ">Backup<" in text
+
+
+def test_the_settings_in_effect_tell_who_set_them_and_can_be_taken_back(browser, scene):
+    browser.post(settings_page(scene), {"due_in_hours": "4"})
+    page = reverse("settings_in_effect", args=["client", scene.world.client.pk])
+    text = browser.get(page).content.decode()
+    assert scene.manager.email in text
+    assert "inherited → 4" in text
+    change = str(SettingChange.objects.get().change)
+    browser.post(reverse("settings_undo", args=["client", scene.world.client.pk]), {"change": change})
+    assert not TicketSettings.objects.filter(client=scene.world.client).exists()
+
+
+def test_a_reset_shows_first_what_changes(browser, scene):
+    browser.post(settings_page(scene), {"due_in_hours": "4"})
+    page = reverse("client_settings_reset", args=[scene.world.client.pk])
+    text = browser.get(page).content.decode()
+    assert "Due in (hours)" in text
+    assert TicketSettings.objects.filter(client=scene.world.client).exists()
+
+
+def test_texts_are_previewed_with_the_newest_problem_and_not_saved(browser, scene):
+    page = reverse("settings_preview", args=["client", scene.world.client.pk])
+    text = browser.post(page, {"summary_template": "[{severity}] {client}: {summary}"}).content.decode()
+    assert "[error] Bakery Ott: Backup of SRV-FILE01 failed" in text
+    text = browser.post(page, {"summary_template": "{nobody} {summary}"}).content.decode()
+    assert "There is no placeholder {nobody}" in text
+    assert not TicketSettings.objects.filter(client=scene.world.client).exists()
+
+
+def test_an_unknown_placeholder_is_refused_beside_its_field(browser, scene):
+    text = browser.post(settings_page(scene), {"body_template": "{nobody}"}).content.decode()
+    assert "There is no placeholder {nobody}" in text
+    assert "{event_url}" in text
+
+
+def test_an_account_has_settings_of_its_own(browser, scene):
+    account = Account.objects.create(partner=scene.world.partner, client=scene.world.client, key="SRV-77")
+    page = reverse("account_settings", args=[account.pk])
+    browser.post(page, {"automatic_closure": "no"})
+    assert TicketSettings.objects.get(account=account).automatic_closure is False
+    assert "SRV-77" in browser.get(settings_page(scene)).content.decode()
+
+
+def test_a_client_is_disabled_and_enabled_on_its_settings_page(browser, scene):
+    client = scene.world.client
+    browser.post(reverse("client_disable", args=[client.pk]), {"reason": "moving house"})
+    assert "moving house" in browser.get(settings_page(scene)).content.decode()
+    answer = browser.post(
+        reverse("client_disable", args=[client.pk]), {"until": "2020-01-01T08:00"}, follow=True
+    )
+    assert "This moment is over" in answer.content.decode()
+    browser.post(reverse("client_enable", args=[client.pk]))
+    assert "moving house" not in browser.get(settings_page(scene)).content.decode()
+
+
+def test_the_site_is_locked_while_values_of_its_psa_are_in_use(browser, scene):
+    world = scene.world
+    page = credentials_page(world.organization)
+    keys = {"login_company": world.credentials.login_company, "public_key": world.credentials.public_key}
+    text = browser.get(page).content.decode()
+    assert "Advanced Settings are in use" in text
+    text = browser.post(page, typed(**keys)).content.decode()
+    assert "So this is locked" in text
+    same = browser.post(page, typed(**keys, is_same_psa="on"))
+    assert same.status_code == 302
+    refused = browser.post(page, typed(**keys, kind="autotask", is_same_psa="on")).content.decode()
+    assert "So this is locked" in refused
+
+
+def test_keys_are_renewed_although_the_site_is_locked(browser, scene):
+    world = scene.world
+    answer = browser.post(
+        credentials_page(world.organization),
+        typed(
+            site_url=world.credentials.site_url,
+            login_company=world.credentials.login_company,
+            public_key="NewPublicKey12345",
+        ),
+    )
+    assert answer.status_code == 302
+    world.credentials.refresh_from_db()
+    assert world.credentials.public_key == "NewPublicKey12345"
 
 
 # --- Clients and mapping ----------------------------------------------------------------------------------------------

@@ -37,6 +37,7 @@ SETTINGS_SENT = {
     "ticketCategory": "category_id",
     "contactID": "contact_id",
     "contractID": "agreement_id",
+    "companyLocationID": "site_id",
 }
 # What a category may fill in by itself: the ticket's field, and its name among the defaults of a category.
 CATEGORY_DEFAULTS = {

@@ -18,7 +18,7 @@ from integrations.psa.port import Note, SignIn, TicketState
 from integrations.psa.site import ui_origin
 from integrations.psa.texts import cut_summary, cut_text
 from integrations.psa.ticketdesk import Closing, TicketDesk, wanted_ids
-from integrations.psa.wanted import WantedTicket
+from integrations.psa.wanted import WantedAddress, WantedTicket
 
 SUMMARY_LENGTH = 100
 EXTERNAL_REF_LENGTH = 100
@@ -191,6 +191,8 @@ def _create_body(wanted: WantedTicket) -> dict[str, Any]:
         "priority": wanted.priority_id,
         "source": wanted.source_id,
         "contact": wanted.contact_id,
+        "agreement": wanted.agreement_id,
+        "site": wanted.site_id,
     }
     return {
         "summary": cut_summary(wanted.summary, SUMMARY_LENGTH),
@@ -202,7 +204,20 @@ def _create_body(wanted: WantedTicket) -> dict[str, Any]:
             else {}
         ),
         **{name: setting_reference(name.lower(), value) for name, value in references.items() if value},
+        **({"requiredDate": f"{wanted.due_at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"} if wanted.due_at else {}),
+        **(_address(wanted.address) if wanted.address else {}),
     }
+
+
+def _address(address: WantedAddress) -> dict[str, str]:
+    fields = {
+        "addressLine1": cut_text(address.line_1, 50),
+        "addressLine2": cut_text(address.line_2, 50),
+        "city": cut_text(address.city, 50),
+        "stateIdentifier": cut_text(address.state, 50),
+        "zip": cut_text(address.zip, 12),
+    }
+    return {name: value for name, value in fields.items() if value}
 
 
 _CHOSEN = (
@@ -215,6 +230,8 @@ _CHOSEN = (
     "priority_id",
     "source_id",
     "contact_id",
+    "agreement_id",
+    "site_id",
 )
 
 

@@ -155,3 +155,16 @@ def test_a_deleted_ticket_is_not_found(house: House) -> None:
         house.psa.ticket(opened.known_id or "")
     with pytest.raises(NotFound):
         house.psa.plan_ticket(house.over(opened))
+
+
+def test_contact_agreement_site_and_due_date_arrive_as_wished(house: House) -> None:
+    contact, agreement, site = (house.of_company(kind) for kind in ("contact", "agreement", "site"))
+    due_at = (datetime.now(UTC) + timedelta(hours=6)).replace(microsecond=0, second=0)
+    opened = house.opened(contact_id=contact, agreement_id=agreement, site_id=site, due_at=due_at)
+    found = house.placed(opened.known_id or "")
+    assert found == {
+        "contact": contact,
+        "agreement": agreement,
+        "site": site,
+        "due": f"{due_at:%Y-%m-%dT%H:%M}",
+    }

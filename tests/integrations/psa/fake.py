@@ -436,7 +436,11 @@ class FakePsa:
 
 def _create(wanted: WantedTicket, kind: str) -> PlanItem:
     names = ("external_ref", "company_id", "board_id", "status_id", "priority_id")
+    more = ("contact_id", "agreement_id", "site_id", "item_id", "category_id", "source_id")
     body = {name: getattr(wanted, name) for name in names}
+    body |= {name: value for name in more if (value := getattr(wanted, name))}
+    if wanted.due_at:
+        body["due_at"] = wanted.due_at.isoformat()
     body["summary"] = " ".join(wanted.summary.split())[: ABILITIES[kind].summary_length]
     body["description"] = wanted.description[: ABILITIES[kind].description_length]
     return PlanItem(
