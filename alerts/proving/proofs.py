@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from django.conf import settings
 
 from alerts.proving import roles
 from billing import proof_adjustments, proof_push
+from integrations.psa.addresses import ANY_PORT
 
 PATIENCE = 300.0
 
@@ -106,22 +107,26 @@ def in_a_database_of_its_own(number: str) -> tuple[bool, str]:
             "DEBUG": "true",
             "PSA_ALLOW_HTTP": "true",
             "PSA_ALLOWED_NETWORKS": "127.0.0.0/8",
-            "PSA_ALLOWED_PORTS": ",".join(map(str, range(1024, 65536))),
+            "PSA_ALLOWED_PORTS": str(ANY_PORT),
             "CONNECTWISE_CLIENT_ID": "5ca1ab1e-0000-4000-8000-000000000001",
             "LOG_LEVEL": "ERROR",
         }
-        for argv in (["migrate", "--verbosity", "0"], ["proofs", "--here", number]):
-            finished = subprocess.run(
-                [sys.executable, "manage.py", *argv],
-                cwd=settings.BASE_DIR,
-                env=environment,
-                capture_output=True,
-                text=True,
-                timeout=2 * PATIENCE,
-                check=False,
-            )
+        run_in(environment, "migrate", "--verbosity", "0")
+        finished = run_in(environment, "proofs", "--here", number)
     last = (finished.stdout.strip().splitlines() or finished.stderr.strip().splitlines() or ["no output"])[-1]
     return finished.returncode == 0, last
+
+
+def run_in(environment: Mapping[str, str], *argv: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "manage.py", *argv],
+        cwd=settings.BASE_DIR,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=2 * PATIENCE,
+        check=False,
+    )
 
 
 def show_here(number: str) -> tuple[bool, str]:

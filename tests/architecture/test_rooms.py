@@ -22,6 +22,8 @@ DOORS = {
     "admin",
     "api",
     "mappingapi",
+    "pushapi",
+    "setupapi",
     "views",
     "jobs",
     "management",
@@ -30,7 +32,7 @@ DOORS = {
     "serializers",
 }
 # A door of one subject is named for both: mappingviews, mappingforms.
-NAMED_DOORS = ("views", "forms", "api")
+NAMED_DOORS = ("views", "forms")
 # library -> where it may be imported; requests has its one door, what lies beneath it may be split
 WAYS_OUT = {
     "requests": "integrations.psa.transport",
