@@ -71,7 +71,7 @@ def take_with_ticket(event: Event, *, because: str) -> uuid.UUID:
     with database.writing():
         (condition,) = intake.lock_conditions([event]).values()
         transition = conditions.move(condition, event)
-        event.trace.append(intake.condition_step(condition, transition))
+        event.trace.append(intake.condition_step(condition, transition, event))
         orders = intake.Orders({})
         if not condition.wants_ticket:
             condition.wants_ticket = True

@@ -53,5 +53,5 @@ def save(level: Level, values: Mapping[str, Any], *, by: Decider) -> BillingSett
     return row
 
 
-def _of(level: Level) -> dict[str, Level]:
+def _of(level: Level) -> dict[str, Any]:
     return {"client" if isinstance(level, Client) else "organization": level}

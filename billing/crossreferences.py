@@ -6,6 +6,7 @@ import re
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from billing.decisions import Decider, Refused
 from billing.models import CrossReference, Service
@@ -103,7 +104,7 @@ def save(level: Level, service: Service, wish: Wish, *, by: Decider) -> CrossRef
     if wish.product is not None and wish.product.kind != "product":
         raise Refused("unknown_product", f"{wish.product.name} is no product.")
     refuse_doubled(level, service, wish)
-    of_level = {
+    of_level: dict[str, Any] = {
         "client": level if isinstance(level, Client) else None,
         "organization": level if isinstance(level, Organization) else None,
     }

@@ -7,7 +7,7 @@ blanks is told as a near miss and not taken: two products may differ in nothing 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from billing import crossreferences
 from billing.crossreferences import Level, Wish
@@ -92,7 +92,7 @@ def wish_of(line: dict[str, str], product: Choice | None) -> Wish:
     for name, text in words.items():
         if len(text) > 255:
             raise Refused(name, f"It has {len(text)} characters; 255 are allowed.")
-    return Wish(product=product, is_billed=billed in YES, **words)
+    return replace(Wish(product=product, is_billed=billed in YES), **words)  # type: ignore[arg-type]
 
 
 def product_named(products: Sequence[Choice], name: str) -> Choice:

@@ -201,6 +201,7 @@ class CrossReferencesDoor(APIView):
 
 
 def level_of(request: Request, organization: Any, client: str | None) -> Client | Organization:
+    found: Client | Organization | None
     if client:
         found = find_clients([client], actor_of(request)).get(client)
     elif organization:
@@ -217,9 +218,8 @@ class CsvParser(BaseParser):
 
     media_type = "text/csv"
 
-    def parse(self, stream: Any, media_type: str | None = None, parser_context: Any = None) -> bytes:
-        content: bytes = stream.read()
-        return content
+    def parse(self, stream: Any, media_type: str | None = None, parser_context: Any = None) -> Any:
+        return stream.read()
 
 
 class UsageImport(APIView):
@@ -231,9 +231,10 @@ class UsageImport(APIView):
     @extend_schema(operation_id="usage_import", request={"text/csv": bytes}, responses={202: UsageImportOut})
     def post(self, request: Request) -> Response:
         """Columns client, account, service, quantity, measured_on, source. Good lines are always kept."""
+        content: Any = request.data
         try:
             found = usagesheet.take_in(
-                request.data, actor_of(request), quantity_of=api.quantity_of, day_of=api.day_of
+                content, actor_of(request), quantity_of=api.quantity_of, day_of=api.day_of
             )
         except Unreadable as no:
             raise Problem(400, "unreadable_file", str(no)) from None

@@ -82,7 +82,7 @@ def own_values(row: BillingSettings | None, mode: str | None) -> dict[str, Any]:
     names = [*NUMBERS, "is_enabled", "schedule", "four_eyes", "updates_descriptions", "description_template"]
     values = {name: getattr(row, name, None) for name in names}
     for name in ("is_enabled", "four_eyes", "updates_descriptions"):
-        values[name] = words.get(values[name], "")
+        values[name] = words.get(bool(values[name]), "") if values[name] is not None else ""
     return {**values, "billing_mode": mode or ""}
 
 

@@ -40,7 +40,7 @@ from integrations.models import Credentials
 from integrations.models.connections import Kind
 from integrations.psa.wanted import WantedProduct
 from portal import clock, pages
-from portal.inheritance import Tree, nearest
+from portal.inheritance import Tree, level_id, nearest
 from portal.models import Client, Organization
 from portal.pages import PageRequest
 
@@ -123,10 +123,10 @@ def cross_references(request: PageRequest) -> HttpResponse:
     by_level: dict[uuid.UUID, int] = {}
     clients: dict[uuid.UUID, Client] = {}
     for row in rows.select_related("client"):
-        key = row.client_id or row.organization_id
+        key = level_id(row)
         by_level[key] = by_level.get(key, 0) + 1
         if row.client:
-            clients[row.client_id] = row.client
+            clients[key] = row.client
     lines = [(node, len(tree.upwards(node.pk)) - 1, by_level.get(node.pk, 0)) for node in tree.by_id.values()]
     own = [(client, by_level[key]) for key, client in clients.items()]
     return pages.show(
@@ -178,9 +178,10 @@ def changed(
     what, by = request.POST.get("what"), Decider.of(request.user)
     try:
         if what == "reset":
-            service = CrossReference.objects.filter(pk=pages.id_in(request.POST.get("row", ""))).first()
-            if service is not None and crossreferences.reset(level, service.service):
-                messages.success(request, f"{service.service} inherits again.")
+            key = pages.id_in(request.POST.get("row", ""))
+            row = CrossReference.objects.filter(pk=key, partner=level.partner).first() if key else None
+            if row is not None and crossreferences.reset(level, row.service):
+                messages.success(request, f"{row.service} inherits again.")
             return True
         if what == "save" and form.is_valid():
             data = dict(form.cleaned_data)

@@ -15,7 +15,8 @@ from billing.models import AgreementLink, BillingSettings, CrossReference, Sched
 from portal.inheritance import Effective, Tree, level_id, mode_of, resolve
 from portal.models import Client, Organization, User
 
-DEFAULT_DESCRIPTION = "{service}: {quantity} {unit} ({counted}, {day})\n{accounts}"
+DEFAULT_DESCRIPTION = "{service}: {quantity} {unit} ({counted}, {month})\n{accounts}"
+"""Without the day: else every line would be written every day, changed or not."""
 DEFAULTS: Mapping[str, Any] = {
     "is_enabled": True,
     "schedule": Schedule.CONTINUOUS,

@@ -169,14 +169,11 @@ def invoice_description(
 ) -> str:
     """The text of the invoice line: what was counted, when, and as many accounts' shares as fit into `limit`."""
     newest = days[-1].on
-    counted = service.get_aggregation_display()
-    if service.aggregation != Service.Aggregation.LAST:
-        counted = f"{counted} of {newest:%Y-%m}"
     values = {
         "service": service.name,
         "quantity": plain(quantity),
         "unit": service.unit,
-        "counted": counted,
+        "counted": service.get_aggregation_display(),
         "day": f"{newest}",
         "month": f"{newest:%Y-%m}",
         "client": client.name,

@@ -10,7 +10,7 @@ from alerts.proving.bench import Bench, Figure
 
 def calls(bench: Bench) -> Iterator[Figure]:
     """Clients x 5 services, 3 % of the lines changed: calls made beside the fewest possible, in percent more."""
-    held, figure = proofs.in_a_database_of_its_own("calls-smoke" if bench.is_smoke else "calls")
+    held, figure = proofs.in_its_own_database("calls-smoke" if bench.is_smoke else "calls")
     if not held:
         raise RuntimeError(figure)
     made, fewest = (int(word) for word in figure.split()[:2])

@@ -19,6 +19,7 @@ from django.conf import settings
 
 from alerts.proving import chaos_world, lifeproofs, roles
 from billing import proof_adjustments, proof_push
+from integrations.psa.addresses import ANY_PORT
 
 PATIENCE = 300.0
 
@@ -93,7 +94,7 @@ def environment_of(number: str, folder: Path) -> dict[str, str]:
         "DEBUG": "true",
         "PSA_ALLOW_HTTP": "true",
         "PSA_ALLOWED_NETWORKS": "127.0.0.0/8",
-        "PSA_ALLOWED_PORTS": ",".join(map(str, range(1024, 65536))),
+        "PSA_ALLOWED_PORTS": str(ANY_PORT),
         "CONNECTWISE_CLIENT_ID": "5ca1ab1e-0000-4000-8000-000000000001",
         "LOG_LEVEL": "ERROR",
     }

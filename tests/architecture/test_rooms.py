@@ -22,7 +22,6 @@ DOORS = {
     "admin",
     "api",
     "mappingapi",
-    "statisticsapi",
     "views",
     "jobs",
     "management",
