@@ -243,9 +243,9 @@ class MoveNotification(APIView):
 
     @extend_schema(operation_id="notifications_move", request=MoveIn, responses=NotificationOut)
     def post(self, request: Request, pk: uuid.UUID) -> Response:
+        row = one_of(request, Notification, pk)
         given = MoveIn(data=request.data)
         given.is_valid(raise_exception=True)
-        row = one_of(request, Notification, pk)
         notifications.move(row, up=given.validated_data["way"] == "up")
         row.refresh_from_db()
         return Response(NotificationOut(row).data)

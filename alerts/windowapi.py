@@ -152,9 +152,9 @@ class ExtendWindow(APIView):
     @extend_schema(operation_id="maintenance_windows_extend", request=ExtendIn, responses=WindowOut)
     def post(self, request: Request, pk: uuid.UUID) -> Response:
         """409 when it is not on, or would last longer than 14 days."""
+        row = one_of(request, MaintenanceWindow, pk)
         given = ExtendIn(data=request.data)
         given.is_valid(raise_exception=True)
-        row = one_of(request, MaintenanceWindow, pk)
         return changed(row, is_done=windows.extend(row, minutes=given.validated_data["minutes"]))
 
 
