@@ -129,7 +129,7 @@ def form_context(found: Setup, form: TicketSettingsForm) -> dict[str, Any]:
         "setup": found,
         "form": form,
         "level": name_of(found.level),
-        "groups": [
+        "sections": [
             (title, [(form[name], line_of(found, name, authors)) for name in names if name in form.fields])
             for title, names in GROUPS
             if any(name in form.fields for name in names)

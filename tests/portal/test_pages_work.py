@@ -139,7 +139,7 @@ def test_a_key_that_cannot_be_read_any_more_is_typed_again(browser, scene, branc
     assert browser.get(page).status_code == 200
     fields = typed(secret="", site_url=scene.world.sandbox.url, is_same_psa="on")
     assert "cannot be read any more" in browser.post(page, fields).content.decode()
-    assert browser.post(page, typed(site_url=scene.world.sandbox.url)).status_code == 302
+    assert browser.post(page, typed(site_url=scene.world.sandbox.url, is_same_psa="on")).status_code == 302
 
 
 # --- Partner Notifications -------------------------------------------------------------------------------------------
