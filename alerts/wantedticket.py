@@ -12,8 +12,8 @@ from integrations.psa.wanted import WantedTicket
 from portal import clock
 
 if TYPE_CHECKING:
+    from alerts.circumstances import Circumstances, Facts
     from alerts.ticketattempts import Step
-    from alerts.ticketdecisions import Circumstances, Facts
 
 
 def wanted_ticket(
