@@ -20,6 +20,7 @@ from integrations.models.eventlog import EventAction
 from portal import database
 from portal.texts import FieldError
 
+LONGEST = 300
 ENOUGH = 3
 KEPT = 5
 SETTLED = 3
@@ -46,9 +47,14 @@ WORDS = {
 Watched = tuple[uuid.UUID, str, str, str]
 
 
-def shape_of(key: str, account: str) -> tuple[str, list[tuple[str, str]]]:
-    """The key with its parts that look volatile replaced, and these parts as (kind, text). The account is a name."""
+def without_account(key: str, account: str) -> str:
+    """The key as people would write it. The account is a name, whatever it looks like."""
     text = key.replace(f":{eventtypes.unmistakable(account)}", ":{account}", 1) if account else key
+    return unquote(text)[:LONGEST]
+
+
+def shape_of(text: str) -> tuple[str, list[tuple[str, str]]]:
+    """A key with its parts that look volatile replaced, and these parts as (kind, text)."""
     found: list[tuple[str, str]] = []
 
     def replaced(match: re.Match[str]) -> str:
@@ -56,7 +62,7 @@ def shape_of(key: str, account: str) -> tuple[str, list[tuple[str, str]]]:
         found.append((kind, match.group()))
         return f"{{{kind}}}"
 
-    return VOLATILE.sub(replaced, unquote(text))[:300], found
+    return VOLATILE.sub(replaced, text)[:LONGEST], found
 
 
 def look(events: Sequence[Event]) -> dict[uuid.UUID, FieldError]:
@@ -64,9 +70,7 @@ def look(events: Sequence[Event]) -> dict[uuid.UUID, FieldError]:
 
     Four statements at most a batch that has such keys, none for others; a shape that is settled is not written.
     """
-    shapes = {
-        event.pk: shape_of(event.condition_key, event.account_reference) for event in events if counts(event)
-    }
+    shapes = {event.pk: shape_of(key_text(event)) for event in events if counts(event)}
     watched = [event for event in events if event.pk in shapes and shapes[event.pk][1]]
     if not watched:
         return {}
@@ -82,6 +86,10 @@ def look(events: Sequence[Event]) -> dict[uuid.UUID, FieldError]:
             warnings[event.pk] = FieldError("condition_key", "volatile_key", warning_of(event, text))
     store(changed.values())
     return warnings
+
+
+def key_text(event: Event) -> str:
+    return without_account(event.condition_key, event.account_reference)
 
 
 def counts(event: Event) -> bool:
@@ -140,23 +148,24 @@ def new_row(event: Event, shape: str) -> KeyShape:
 
 def learn(row: KeyShape, event: Event, *, came_again: bool) -> bool:
     """Count a key; False when that says nothing new."""
-    if came_again or event.condition_key in row.keys:
+    text = key_text(event)
+    if came_again or text in row.keys:
         if row.repeats >= max(SETTLED, row.distinct):
             return False
         row.repeats += 1
     else:
-        row.keys = [*row.keys, event.condition_key][-KEPT:]
+        row.keys = [*row.keys, text][-KEPT:]
         row.distinct += 1
     row.last_at = event.received_at
-    row.suspicion = suspicion_of(row, event.account_reference)
+    row.suspicion = suspicion_of(row)
     return True
 
 
-def suspicion_of(row: KeyShape, account: str) -> str:
+def suspicion_of(row: KeyShape) -> str:
     """What seems to be in the key that should not be; empty while there is no reason to think so."""
     if row.distinct < ENOUGH or row.repeats * 2 >= row.distinct:
         return ""
-    parts = [shape_of(key, account)[1] for key in row.keys[-ENOUGH:]]
+    parts = [shape_of(text)[1] for text in row.keys[-ENOUGH:]]
     for position, (kind, _) in enumerate(parts[-1]):
         texts = [part[position][1] for part in parts if position < len(part)]
         if len(set(texts)) == ENOUGH and (kind != "number" or is_counter(texts)):

@@ -35,6 +35,7 @@ class Lifecycle:
     reopen_within: timedelta | None
     notes_per_hour: int
     reminder_after: timedelta | None
+    reminder_opens_ticket: bool
 
 
 def lifecycle_of(settings_of: SettingsOf, condition: Condition) -> Lifecycle:
@@ -50,6 +51,7 @@ def lifecycle_of(settings_of: SettingsOf, condition: Condition) -> Lifecycle:
         reopen_within=timedelta(days=int(days)) if days else None,
         notes_per_hour=int(value("notes_per_hour") or 0),
         reminder_after=timedelta(hours=int(hours)) if hours else None,
+        reminder_opens_ticket=bool(value("reminder_opens_ticket")),
     )
 
 

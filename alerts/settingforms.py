@@ -18,6 +18,7 @@ HELP = {
     "contact": "Nobody chosen: the PSA’s default contact of the company.",
     "priority": "For all severities that have no priority of their own.",
     "due_in_hours": "From the opening of the ticket.",
+    "reminder_opens_ticket": "No: the reminder is a note on the ticket that was closed.",
     "closes_only_untouched": "A ticket that a technician changed stays open and gets a note instead.",
     "reopen_within_days": "When the same problem comes back so soon, its ticket is opened again. 0: a new ticket.",
     "notes_per_hour": "Repeats beyond this are counted, not written. 0: no notes.",

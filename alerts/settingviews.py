@@ -58,6 +58,7 @@ GROUPS = (
             "reopen_within_days",
             "notes_per_hour",
             "reminder_after_hours",
+            "reminder_opens_ticket",
         ),
     ),
 )

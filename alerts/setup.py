@@ -60,6 +60,7 @@ LABELS: Mapping[str, str] = {
     "reopen_within_days": "Reopen within (days)",
     "notes_per_hour": "Notes per hour, at most",
     "reminder_after_hours": "Remind after (hours)",
+    "reminder_opens_ticket": "Remind by a new ticket",
 }
 AUTOTASK_LABELS: Mapping[str, str] = {
     "board": "Queue",

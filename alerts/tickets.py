@@ -12,10 +12,11 @@ from typing import Any
 
 from django.db.models import Q
 
+from alerts.circumstances import Circumstances, condition_of, facts_of
 from alerts.following import follow_places
 from alerts.lifecycle import count_note
 from alerts.models import Ticket
-from alerts.ticketdecisions import Circumstances, condition_of, decide, facts_of
+from alerts.ticketdecisions import decide
 from integrations import outcomes
 from integrations.dispatcher import Task
 from integrations.models import Delivery

@@ -47,7 +47,7 @@ CHOICES = tuple(KINDS)
 OF_A_BOARD = ("new_status", "closing_status", "type", "subtype", "item")
 OF_A_COMPANY = ("contact", "agreement")
 TEXTS = ("summary_template", "body_template")
-SWITCHES = ("automatic_closure", "closes_only_untouched")
+SWITCHES = ("automatic_closure", "closes_only_untouched", "reminder_opens_ticket")
 NUMBERS = ("due_in_hours", "reopen_within_days", "notes_per_hour", "reminder_after_hours")
 FIELDS = (
     *CHOICES,
@@ -64,6 +64,7 @@ DEFAULTS: Mapping[str, Any] = {
     "reopen_within_days": 0,
     "notes_per_hour": 0,
     "reminder_after_hours": 0,
+    "reminder_opens_ticket": False,
 }
 """What holds when no level says anything. What is not named here is None: the PSA decides."""
 

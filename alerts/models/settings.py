@@ -69,6 +69,7 @@ class TicketSettings(TenantModel):
     reopen_within_days = number("reopen within (days)", 365)
     notes_per_hour = number("notes per hour, at most", 60)
     reminder_after_hours = number("reminder after (hours)", 8760)
+    reminder_opens_ticket = models.BooleanField("the reminder is a new ticket", null=True, blank=True)
     updated_at = models.DateTimeField(default=clock.now, editable=False)
 
     class Meta:

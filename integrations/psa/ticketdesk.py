@@ -196,6 +196,9 @@ class TicketDesk(ABC):
         if ticket.parent_id and ticket.parent_id != ticket.id:
             text = f"Ticket {ticket.number} is a child of {ticket.parent_id}; it gets a note and closes with that one."
             return Finding(key="ticket", code="child", text=text)
+        if wanted.may_have_note and has_note(self.notes(ticket.id), wanted.parting_note):
+            text = f"Somebody has worked on ticket {ticket.number}, which was told so before and is left to them."
+            return Finding(key="ticket", code="touched", text=text)
         hands = self.hands_on(wanted, ticket)
         if not hands:
             return None

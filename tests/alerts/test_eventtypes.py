@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from alerts import eventtypes
+from alerts.catalogue import EACH_ITS_OWN, EVENT_TYPES, Seed
 from alerts.models import EventType
 
 
@@ -40,3 +41,26 @@ def test_a_condition_of_an_account_has_a_key_that_people_can_read() -> None:
     assert (
         eventtypes.condition_key_of("backup.failed", "SRV-01", {"job": "nightly"}) == "backup:SRV-01:nightly"
     )
+
+
+def test_the_catalogue_has_what_the_seeds_send() -> None:
+    """S2-4, S2-5, S2-44, S4-2, S4-3, S4-8."""
+    names = {seed.name for seed in EVENT_TYPES}
+    assert names >= {
+        "hardware.drive_failed",
+        "screenshot.failed",
+        "agent.disconnected",
+        "backup.missing",
+        "backup.not_error_free",
+        "storage.threshold",
+        "backup.succeeded",
+        "status.updated",
+    }
+
+
+@pytest.mark.parametrize("seed", EVENT_TYPES, ids=lambda seed: seed.name)
+def test_what_begins_a_problem_has_something_that_ends_it_and_is_told_apart_alike(seed: Seed) -> None:
+    family = [other for other in EVENT_TYPES if other.family == seed.family]
+    if seed.default_action == "trigger" and seed.name not in EACH_ITS_OWN:
+        assert any(other.default_action == "resolve" for other in family)
+    assert {other.condition_fields for other in family} == {seed.condition_fields}

@@ -10,7 +10,7 @@ from django.db import transaction
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from alerts import lifecycle
+from alerts import lifecycle, ticketsettings
 from alerts.following import FollowedTickets
 from alerts.models import Condition, Ticket, TicketSettings
 from alerts.proving import lifeworld
@@ -32,7 +32,7 @@ def choose(monkeypatch: pytest.MonkeyPatch) -> Any:
 
     def put(**values: Any) -> None:
         for name, value in values.items():
-            monkeypatch.setitem(lifecycle.DEFAULTS, name, value)
+            monkeypatch.setitem(ticketsettings.DEFAULTS, name, value)
         monkeypatch.setattr(
             lifecycle,
             "partners_that_chose",

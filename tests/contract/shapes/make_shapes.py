@@ -59,6 +59,7 @@ CONNECTWISE = (
     "POST /service/tickets",
     "GET /service/tickets/{id}",
     "PATCH /service/tickets/{id}",
+    "GET /service/tickets/{parentId}/notes",
     "POST /service/tickets/{parentId}/notes",
     "GET /system/callbacks",
     "POST /system/callbacks",
