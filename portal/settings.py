@@ -278,6 +278,8 @@ SPECTACULAR_SETTINGS = {
         "DeliveryActionEnum": "integrations.models.eventlog.Action",
         "DeliveryStatusEnum": "integrations.models.eventlog.Status",
         "EventStatusEnum": "integrations.models.eventlog.Event.State",
+        "PushRunStateEnum": "billing.models.pushes.PushRun.State",
+        "PushItemStateEnum": "billing.models.pushes.PushItem.State",
     },
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
