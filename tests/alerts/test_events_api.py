@@ -211,9 +211,9 @@ def test_one_new_event_costs_few_queries(
     world: make.World, api: APIClient, django_assert_max_num_queries: Any
 ) -> None:
     post(api, make.event())
-    with django_assert_max_num_queries(15):
+    with django_assert_max_num_queries(16):
         post(api, make.event(account="SRV-02"))
-    with django_assert_max_num_queries(12):  # two of them because its ticket is not open yet
+    with django_assert_max_num_queries(13):  # two of them because its ticket is not open yet
         post(api, make.event(account="SRV-02"))
 
 
@@ -221,7 +221,8 @@ def test_a_batch_costs_no_more_queries_than_a_few_events(
     world: make.World, api: APIClient, django_assert_max_num_queries: Any
 ) -> None:
     batch = [make.event(account=f"SRV-{number}") for number in range(100)]
-    with django_assert_max_num_queries(19):
+    api.get("/api/v1/events")  # the token's requests of this minute are set aside
+    with django_assert_max_num_queries(20):
         assert post(api, {"events": batch}).status_code == 202
     assert Delivery.objects.count() == 100
 

@@ -70,8 +70,9 @@ def test_without_any_word_the_built_in_defaults_hold(world: make.World) -> None:
         "automatic_closure": True,
         "closes_only_untouched": True,
         "reopen_within_days": 0,
-        "notes_per_hour": 6,
+        "notes_per_hour": 0,
         "reminder_after_hours": 0,
+        "reminder_opens_ticket": False,
     }
 
 

@@ -66,14 +66,14 @@ def test_in_observe_mode_nothing_is_written_and_the_plan_is_kept(world: make.Wor
     api = make.api(world.token)
     api.post("/api/v1/events", make.event())
     today = clock.now().date().isoformat()
-    word = {"client": 19652, "service": "online-backup-servers", "quantity": 9, "measured_on": today}
+    word = {"client": 19652, "service": "online-backup-servers", "quantity": 4, "measured_on": today}
     api.post("/api/v1/usage", word)
     drain()
     assert writes_and_reads(world)[0] == writes
     ticket, quantity = Delivery.objects.order_by("priority")
     assert (ticket.status, ticket.reason, quantity.reason) == ("skipped", "observe", "observe")
     assert ticket.plan["items"][0]["after"]["summary"] == "Backup of SRV-01 failed"
-    assert quantity.plan["items"][0]["after"]["quantity"] == "9"
+    assert quantity.plan["items"][0]["after"]["quantity"] == "4"
     world.organization.tickets_mode = "live"
     world.organization.save()
     eventlog.reprocess(Delivery.objects.filter(pk=ticket.pk))

@@ -275,6 +275,7 @@ def test_a_test_that_cannot_be_is_refused_with_the_reason(world: make.World) -> 
 
 def test_quantities_of_a_disabled_client_wait_as_well(live_world: make.World, drain: Any) -> None:
     make.billing(live_world)
+    make.credulous(live_world)
     disable(live_world)
     before = writes(live_world)
     today = clock.now().date().isoformat()
