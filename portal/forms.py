@@ -85,5 +85,6 @@ class TokenForm(PortalForm):
     days = forms.ChoiceField(
         label="Ends",
         required=False,
+        initial="90",
         choices=[("90", "in 90 days"), ("365", "in a year"), ("30", "in 30 days"), ("", "never")],
     )
