@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
+from itertools import pairwise
 from typing import Any
 
 from django.contrib import messages
@@ -54,7 +55,7 @@ def notification_versions(request: PageRequest, pk: uuid.UUID) -> HttpResponse:
         "-version"
     )
     rows = list(versions[:100])
-    listed = [(newer, changes(newer, older)) for newer, older in zip(rows, [*rows[1:], None], strict=True)]
+    listed = [(newer, changes(newer, older)) for newer, older in pairwise([*rows, None]) if newer]
     context = {"row": row, "versions": listed}
     return pages.show(request, "alerts/notification_versions.html", context, partner=row.partner)
 
@@ -137,6 +138,7 @@ def webhook_form(request: PageRequest, partner: Partner, current: WebhookEndpoin
 
 def show_secret(request: PageRequest, row: WebhookEndpoint, secret: str) -> HttpResponse:
     """The one time that the secret is seen."""
+    request.has_changed = True
     response = pages.show(
         request, "alerts/webhook_secret.html", {"row": row, "secret": secret}, partner=row.partner
     )

@@ -54,7 +54,7 @@ class ManyStatisticsIn(serializers.Serializer[Any]):
     statistics = StatisticsIn(many=True, help_text="Up to 1,000 items.")
 
 
-class ReportOut(serializers.Serializer[Any]):
+class BackupReportOut(serializers.Serializer[Any]):
     """What the report should show, and what came of the last update; `null` where nothing is known."""
 
     managed_id = serializers.CharField()
@@ -90,7 +90,7 @@ class ReportDoor(APIView):
 
     scopes: ClassVar[dict[str, str]] = {"GET": "usage:read"}
 
-    @extend_schema(operation_id="client_report", responses={200: ReportOut})
+    @extend_schema(operation_id="client_report", responses={200: BackupReportOut})
     def get(self, request: Request, pk: Any) -> Response:
         """The computed numbers of the month so far, and the last update of the PSA's report."""
         client = Client.objects.visible_to(actor_of(request)).select_related("partner").filter(pk=pk).first()

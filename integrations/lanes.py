@@ -175,7 +175,7 @@ def blocked_actions(lane: Lane, now: datetime) -> list[str]:
     while the hour's calls are kept for tickets."""
     blocked = [action for action, block in lane.blocked.items() if block["probe_at"] > now.isoformat()]
     if lane.reports_open_at and lane.reports_open_at > now:
-        blocked += [action for action in Action.values if action != Action.TICKET]
+        blocked.append(Action.SYNCHRONIZE.value)
     return blocked
 
 
