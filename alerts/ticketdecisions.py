@@ -127,6 +127,7 @@ def decide_merged(fact: Facts, around: Circumstances, company: str, former: Tick
         note = former.pending_note or again_note(fact.condition)
         task.wanted = replace(task.wanted, note=note, may_have_note=bool(former.pending_note))
         former.state, former.closed_at, former.sent_at = Ticket.State.OPEN, None, None
+        former.acknowledged_at = former.reminded_at = None
         former.pending_note = note
         around.touched.append(former)
     return task
