@@ -103,7 +103,8 @@ def decide_after(fact: Facts, around: Circumstances, company: str) -> Outcome | 
     if former is None or not former.psa_id or former.credentials_id != around.credentials.pk:
         return None
     life, now = around.life_of(condition), clock.now()
-    if former.acknowledged_at is not None and former.episode == condition.episode:
+    is_there = former.state != Ticket.State.GONE
+    if is_there and former.acknowledged_at is not None and former.episode == condition.episode:
         return decide_acknowledged(fact, around, company, former)
     if former.merged_into and former.state == Ticket.State.CLOSED:
         return decide_merged(fact, around, company, former)
