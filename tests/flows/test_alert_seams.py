@@ -10,13 +10,14 @@ from django.db import transaction
 
 from alerts import catchup, lifecycle, release, ticketsettings, windows
 from alerts.following import FollowedTickets
-from alerts.models import Hold, NoiseSettings, Ticket, TicketSettings
+from alerts.models import Condition, Hold, NoiseSettings, Notification, Storm, Ticket, TicketSettings
 from alerts.proving import lifeworld
 from alerts.proving.lifeworld import LifeWorld
 from integrations import connections
 from integrations.models import Delivery
 from integrations.sandbox import Sandbox
 from portal import clock
+from tests import make
 
 
 @pytest.fixture
@@ -208,3 +209,79 @@ def test_catching_up_leaves_what_a_window_holds_to_the_window(world: LifeWorld) 
     assert Hold.objects.count() == 1
     assert catchup.missed(world.client) == []
     assert catchup.catch_up(world.client) == 0
+
+
+def test_a_storms_ticket_lists_also_what_came_later(world: LifeWorld) -> None:
+    NoiseSettings.objects.create(partner=world.partner, storm_client_tickets=1, storm_minutes=10)
+    for account in ("A", "B"):
+        world.fails(account)
+    release.release_due()
+    world.drain()
+    storm = Storm.objects.get()
+    assert storm.condition is not None
+    ticket = Ticket.objects.get(condition=storm.condition)
+    world.fails("C")
+    release.release_due()
+    world.drain()
+    assert "Backup of C failed" in "\n".join(world.notes(ticket.psa_id)), world.notes(ticket.psa_id)
+    notes = len(world.notes(ticket.psa_id))
+    release.release_due()
+    world.drain()
+    assert len(world.notes(ticket.psa_id)) == notes
+
+
+def test_a_member_that_fails_after_the_groups_ticket_was_closed_by_a_person_gets_one(
+    world: LifeWorld,
+) -> None:
+    Notification.objects.update(grouping="client")
+    lead = open_one(world, "A")
+    world.fails("B")
+    Condition.objects.update(since=clock.now() - timedelta(minutes=5))
+    world.technician("close", lead.psa_id)
+    with connections.psa_for(world.credentials) as psa:
+        states = psa.tickets_by_id([lead.psa_id])
+    with transaction.atomic():
+        FollowedTickets().note(world.credentials, states, [])
+    assert Ticket.objects.get(pk=lead.pk).acknowledged_at is not None
+    world.fails("B")
+    world.fails("A")
+    world.drain()
+    assert len(world.created()) == 1, "those that failed before are acknowledged with it"
+    world.fails("C")
+    world.fails("D")
+    world.drain()
+    assert len(world.created()) == 2
+    assert world.ticket("C").closed_at is None
+
+
+def test_a_problem_that_came_back_while_the_client_was_off_keeps_its_open_ticket(world: LifeWorld) -> None:
+    open_one(world)
+    catchup.disable(world.client, until=None, reason="Moves house.", by="m@example.com")
+    world.recovers()
+    world.drain()
+    world.fails()
+    catchup.enable(world.client, by="m@example.com")
+    world.drain()
+    newest = world.ticket()
+    is_open = newest.closed_at is None and not world.in_psa(newest.psa_id).is_closed
+    assert is_open or catchup.missed(world.client), world.outcomes()
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"first_on": "9999-12-31"},
+        {"first_on": "0001-01-01"},
+        {"repeats": "weekly", "last_on": "9999-12-31"},
+        {"first_on": "9999-12-31", "days": 14},
+    ],
+)
+def test_a_window_of_impossible_days_is_refused_with_a_sentence(world: LifeWorld, wrong: Any) -> None:
+    api = make.api(make.token(world.partner))
+    world.partner.time_zone = "Asia/Tokyo"
+    world.partner.save()
+    body = {"name": "x", "first_on": "2026-11-01", "starts_at": "01:00", "ends_at": "02:00", **wrong}
+    answer = api.post("/api/v1/maintenance-windows", body, format="json")
+    assert answer.status_code == 400, answer.content
+    world.fails()
+    assert world.condition().state == "failing"
