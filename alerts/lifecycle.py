@@ -164,8 +164,15 @@ def acknowledged(partner_id: uuid.UUID) -> Any:
 def chosen(tickets: Any, partner_id: uuid.UUID) -> list[Condition]:
     """The conditions of those tickets that are due by the settings in effect."""
     settings_of, now = SettingsOf.of(partner_id), clock.now()
-    rows = tickets.select_related("condition__client", "condition__account").order_by("pk")[:AT_ONCE]
-    return [row.condition for row in rows if is_due(row, lifecycle_of(settings_of, row.condition), now)]
+    rows = tickets.select_related("condition__client", "condition__account").order_by("pk")
+    found: list[Condition] = []
+    after = clock.NIL_UUID
+    while len(found) < AT_ONCE and (piece := list(rows.filter(pk__gt=after)[:AT_ONCE])):
+        after = piece[-1].pk
+        found += [
+            row.condition for row in piece if is_due(row, lifecycle_of(settings_of, row.condition), now)
+        ]
+    return found
 
 
 def is_due(ticket: Ticket, life: Lifecycle, now: datetime) -> bool:
