@@ -188,6 +188,7 @@ def order(one: Missed, lane: Any) -> Delivery:
         notification_id=one.notification.pk,
         notification_name=one.notification.name,
         notification_version=one.notification.version,
+        priority=eventlog.priority_of(Action.TICKET, one.event.severity),
         lane=lane,
     )
     if lane is None:
