@@ -6,11 +6,13 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.core.exceptions import ValidationError
 from django.db import transaction
 
-from alerts import catchup, lifecycle, release, ticketsettings, windows
+from alerts import catchup, lifecycle, release, ticketsettings, webhooks, windows
 from alerts.following import FollowedTickets
 from alerts.models import Condition, Hold, NoiseSettings, Notification, Storm, Ticket, TicketSettings
+from alerts.noiseforms import NoiseForm
 from alerts.proving import lifeworld
 from alerts.proving.lifeworld import LifeWorld
 from integrations import connections
@@ -285,3 +287,56 @@ def test_a_window_of_impossible_days_is_refused_with_a_sentence(world: LifeWorld
     assert answer.status_code == 400, answer.content
     world.fails()
     assert world.condition().state == "failing"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://[::1",
+        "https://[abc]/x",
+        "https://hooks.example.com:99999/x",
+        "https://hooks.example.com:x/",
+        "https://u:p@hooks.example.com/x",
+    ],
+)
+def test_a_webhook_address_that_is_none_is_refused_with_a_sentence(world: LifeWorld, url: str) -> None:
+    with pytest.raises(ValidationError) as refusal:
+        webhooks.save_endpoint(world.partner, name="Chat", url=url)
+    assert "url" in refusal.value.message_dict
+
+
+def test_minutes_that_only_look_like_a_number_are_refused_with_a_sentence(world: LifeWorld) -> None:
+    form = NoiseForm(
+        {"durations": "backup.failed ²", "flap_minutes": 60, "storm_minutes": 10},
+        partner=world.partner,
+        current=None,
+    )
+    assert "is not an event type and minutes" in str(form.errors["durations"])
+
+
+def test_the_worst_is_caught_up_on_first(world: LifeWorld) -> None:
+    catchup.disable(world.client, until=None, reason="Moves house.", by="m@example.com")
+    world.fails("A")
+    world.fails("B", severity="critical")
+    catchup.enable(world.client, by="m@example.com")
+    assert catchup.catch_up(world.client) == 2
+    first = Delivery.objects.order_by("priority", "id").first()
+    assert first is not None
+    assert first.event.severity == "critical"
+
+
+def test_reminders_and_notes_come_also_behind_many_tickets_that_are_not_due(
+    world: LifeWorld, choose: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    choose(notes_per_hour=1)
+    for account in ("A", "B", "C"):
+        world.fails(account)
+    world.drain()
+    for account in ("A", "B", "C"):
+        world.fails(account)
+    due = Ticket.objects.latest("pk")
+    Ticket.objects.exclude(pk=due.pk).update(notes_from=clock.now(), notes_used=1)
+    monkeypatch.setattr(lifecycle, "AT_ONCE", 1)
+    ordered = sum(lifecycle.look_after_tickets() for _ in range(3))
+    assert ordered == 1
+    assert Delivery.objects.latest("id").subject == f"ticket:{due.condition_id}"
