@@ -113,10 +113,13 @@ class Missed:
 def missed(client: Client, most: int = AT_ONCE) -> list[Missed]:
     """What still fails at a client, has no ticket although a notification asks for one, and none is on its way.
 
-    Four queries. Ordered by since when it fails.
+    What a window or another hold keeps back is not missed: it gets its ticket when that is over. Four queries.
+    Ordered by since when it fails.
     """
     with_ticket = Ticket.objects.filter(condition=OuterRef("pk"), closed_at=None)
-    failing = Condition.objects.filter(client=client, state=Condition.State.FAILING, wants_ticket=False)
+    failing = Condition.objects.filter(
+        client=client, state=Condition.State.FAILING, wants_ticket=False, hold=None
+    )
     rows = list(
         failing.exclude(Exists(with_ticket))
         .select_related("client__partner", "account")
@@ -185,6 +188,7 @@ def order(one: Missed, lane: Any) -> Delivery:
         notification_id=one.notification.pk,
         notification_name=one.notification.name,
         notification_version=one.notification.version,
+        priority=eventlog.priority_of(Action.TICKET, one.event.severity),
         lane=lane,
     )
     if lane is None:

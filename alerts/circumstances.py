@@ -63,6 +63,7 @@ INTENT = (
     "episode",
     "pending_note",
     "acknowledged_at",
+    "reminded_at",
 )
 
 

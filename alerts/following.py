@@ -109,7 +109,10 @@ def note_state(row: Ticket, state: TicketState, names: Names) -> bool:
     row.psa_status = names.get(("status", row.psa_status_id), row.psa_status_id)[:100]
     row.psa_closed_at = (row.psa_closed_at or state.changed_at or now) if state.is_closed else None
     follow_places(row, state)
-    is_our_close = state.is_closed and not state.merged_into and row.sent_at is not None
+    is_in_our_hands = (
+        row.sent_at is not None or row.state == Ticket.State.OPENING
+    )  # closing, or opening again
+    is_our_close = state.is_closed and not state.merged_into and is_in_our_hands
     follow_end(row, state, is_our_close=is_our_close)
     stays_over = was_over and row.closed_at is not None
     if stays_over or not told or is_our_close or (is_first_look and not is_telling(state)):

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import uuid
+from datetime import datetime
 from typing import TYPE_CHECKING
 
-from django.db.models import Exists, OuterRef
+from django.db.models import Exists, F, OuterRef
 
 from alerts.eventtypes import family_of
-from alerts.models import Condition, Grouping, GroupLead, Hold, Notification
+from alerts.models import Condition, Grouping, GroupLead, Hold, Notification, Ticket
 from alerts.models.noise import HoldKind
 from alerts.reasons import Reason
 from integrations.models import Event
@@ -35,6 +36,7 @@ class Groups:
     def __init__(self, noise: Noise) -> None:
         self.noise = noise
         self.leads: dict[Key, GroupLead] | None = None
+        self.acknowledged: dict[uuid.UUID, datetime] = {}
         self.changed: dict[Key, GroupLead] = {}
         self.outages: dict[uuid.UUID, list[uuid.UUID]] | None = None
         self.outside: dict[uuid.UUID, Condition] = {}
@@ -43,7 +45,10 @@ class Groups:
     # --- Groups -------------------------------------------------------------------------------------------------------
 
     def lead_of(self, event: Event, condition: Condition, rule: Notification) -> Reason | None:
-        """The other condition whose ticket stands for this one's group."""
+        """The other condition whose ticket stands for this one's group.
+
+        One that a technician closed stands for what had failed until then; what fails later gets a new one.
+        """
         if not rule.grouping:
             return None
         lead = self.known().get(key_of(event, condition, rule))
@@ -51,6 +56,9 @@ class Groups:
             return None
         other = self.noise.conditions.get(lead.condition_id) or lead.condition
         if other.state != Condition.State.FAILING or not other.wants_ticket:
+            return None
+        closed_at = self.acknowledged.get(other.pk)
+        if closed_at is not None and condition.since is not None and condition.since > closed_at:
             return None
         text = f"One ticket for the group: that of “{other.summary}” stands for it."
         return Reason(HoldKind.GROUP, text, rule.pk, rule.name, parent=other.pk)
@@ -74,6 +82,16 @@ class Groups:
                 (row.client_id, row.notification_id, row.value): row
                 for row in rows.select_related("condition").order_by("pk")
             }
+            newer = Ticket.objects.filter(
+                condition=OuterRef("condition"), generation__gt=OuterRef("generation")
+            )
+            closed = Ticket.objects.filter(
+                ~Exists(newer),
+                condition__in={row.condition_id for row in self.leads.values()},
+                acknowledged_at__isnull=False,
+                episode=F("condition__episode"),
+            )
+            self.acknowledged = dict(closed.values_list("condition", "acknowledged_at"))
         return self.leads
 
     def store(self) -> bool:

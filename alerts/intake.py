@@ -447,8 +447,13 @@ class Fruitless:
     again_at: datetime
 
 
-AGAIN_AFTER = {Status.SKIPPED: timedelta(minutes=5), Status.FAILED: timedelta(hours=1)}
-"""After a skip (observe mode, a client mapped to skip) things may be otherwise soon; a failure needs a person first."""
+AGAIN_AFTER = {
+    Status.SKIPPED: timedelta(minutes=5),
+    Status.FAILED: timedelta(hours=1),
+    Status.DONE: timedelta(0),
+}
+"""After a skip (observe mode, a client mapped to skip) things may be otherwise soon; a failure needs a person first.
+What was done and is no more (the ticket was deleted, or its connection) is asked for again at once."""
 
 
 def ticketless(rows: Iterable[Condition]) -> dict[uuid.UUID, Fruitless]:
@@ -475,7 +480,10 @@ def ticketless(rows: Iterable[Condition]) -> dict[uuid.UUID, Fruitless]:
             missing.discard(key)
     return {
         key: Fruitless(
-            f"No ticket is open: {order.outcome}", order.created_at + AGAIN_AFTER[Status(order.status)]
+            "Its ticket is no longer there."
+            if order.status == Status.DONE
+            else f"No ticket is open: {order.outcome}",
+            order.created_at + AGAIN_AFTER[Status(order.status)],
         )
         for key, order in newest.items()
         if key in missing and order.status in AGAIN_AFTER

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db.models import F, Q
+from django.db.models import Exists, F, OuterRef, Q
 
 from alerts import conditions
 from alerts.models import Condition, Ticket, TicketSettings
@@ -25,6 +25,8 @@ from portal import clock
 
 HOUR = timedelta(hours=1)
 AT_ONCE = 500
+STILL_FAILING = "still failing"
+"""What deliveries that no event asked for are named."""
 
 
 @dataclass(frozen=True)
@@ -146,9 +148,12 @@ def repeated(partner_id: uuid.UUID) -> Any:
 
 
 def acknowledged(partner_id: uuid.UUID) -> Any:
-    """Tickets that a technician closed although the problem goes on."""
+    """Tickets that a technician closed although the problem goes on, and that no other one has followed."""
+    newer = Ticket.objects.filter(condition=OuterRef("condition"), generation__gt=OuterRef("generation"))
     return Ticket.objects.filter(
+        ~Exists(newer),
         partner=partner_id,
+        state=Ticket.State.CLOSED,
         acknowledged_at__isnull=False,
         reminded_at=None,
         episode=F("condition__episode"),
@@ -159,8 +164,15 @@ def acknowledged(partner_id: uuid.UUID) -> Any:
 def chosen(tickets: Any, partner_id: uuid.UUID) -> list[Condition]:
     """The conditions of those tickets that are due by the settings in effect."""
     settings_of, now = SettingsOf.of(partner_id), clock.now()
-    rows = tickets.select_related("condition__client", "condition__account").order_by("pk")[:AT_ONCE]
-    return [row.condition for row in rows if is_due(row, lifecycle_of(settings_of, row.condition), now)]
+    rows = tickets.select_related("condition__client", "condition__account").order_by("pk")
+    found: list[Condition] = []
+    after = clock.NIL_UUID
+    while len(found) < AT_ONCE and (piece := list(rows.filter(pk__gt=after)[:AT_ONCE])):
+        after = piece[-1].pk
+        found += [
+            row.condition for row in piece if is_due(row, lifecycle_of(settings_of, row.condition), now)
+        ]
+    return found
 
 
 def is_due(ticket: Ticket, life: Lifecycle, now: datetime) -> bool:
@@ -176,14 +188,21 @@ def is_reminder_due(ticket: Ticket, life: Lifecycle, now: datetime) -> bool:
 
 
 def order(rows: Iterable[Condition], partner_id: uuid.UUID) -> int:
-    """One delivery for each of these conditions that has none on its way."""
+    """One delivery for each of these conditions that has none on its way or held.
+
+    What came to nothing (observe mode, a PSA that takes no notes) is tried again an hour later, not every minute.
+    """
+    now = clock.now()
     due = {row.pk: row for row in rows if row.decided_by}
     subjects = [conditions.subject_of(key) for key in due]
-    under_way = Delivery.objects.filter(partner=partner_id, subject__in=subjects, status__in=UNSETTLED)
-    busy = {conditions.of_subject(subject) for subject in under_way.values_list("subject", flat=True)}
+    came_to_nothing = Q(
+        status__in=[Status.SKIPPED, Status.FAILED], notification_name=STILL_FAILING, created_at__gt=now - HOUR
+    )
+    under_way = Q(status__in=[*UNSETTLED, Status.HELD])
+    known = Delivery.objects.filter(under_way | came_to_nothing, partner=partner_id, subject__in=subjects)
+    busy = {conditions.of_subject(subject) for subject in known.values_list("subject", flat=True)}
     due = {key: row for key, row in due.items() if key not in busy}
     lanes = effective.lanes_of([row.client for row in due.values()])
-    now = clock.now()
     deliveries = [
         Delivery(
             partner_id=partner_id,
@@ -191,7 +210,7 @@ def order(rows: Iterable[Condition], partner_id: uuid.UUID) -> int:
             client_id=row.client_id,
             action=Action.TICKET,
             subject=conditions.subject_of(row.pk),
-            notification_name="still failing",
+            notification_name=STILL_FAILING,
             lane=lanes[row.client_id],
             due_at=now,
             created_at=now,

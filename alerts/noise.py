@@ -198,7 +198,7 @@ class Noise:
                 self.prolong(former, event, self.flapping(condition))
                 return True
             self.let_go(former)
-            former = None
+            return False  # its ticket is still open: this belongs there
         reason = self.reason_for(event, condition, rule)
         if reason is None:
             if former is not None:

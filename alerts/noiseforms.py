@@ -266,7 +266,7 @@ class NoiseForm(PortalForm):
         found = {}
         for line in line_by_line(self.cleaned_data["durations"]):
             name, _, minutes = line.rpartition(" ")
-            if not name or not minutes.isdigit() or int(minutes) > 10_080:
+            if not name or not minutes.isdecimal() or int(minutes) > 10_080:
                 raise forms.ValidationError(f"“{line}” is not an event type and minutes (up to 10080).")
             found[name.strip()] = int(minutes)
         return found

@@ -5,8 +5,10 @@ from __future__ import annotations
 import uuid
 from datetime import timedelta
 
-from alerts import portalevents
-from alerts.models import Hold, NoiseSettings, Storm
+from alerts import conditions, lifecycle, portalevents
+from alerts.models import Condition, Hold, NoiseSettings, Storm, Ticket
+from integrations.models import Delivery, Status
+from integrations.models.eventlog import UNSETTLED
 from portal import clock, database
 
 LISTED = 100
@@ -25,7 +27,7 @@ def look_after(storm_id: uuid.UUID) -> list[uuid.UUID]:
         held = storm.holds.count()
         settings = NoiseSettings.objects.filter(partner=storm.partner_id).first()
         is_on = settings is not None and is_braking(storm, settings)
-        if is_on and held and (storm.condition_id is None or held != storm.held):
+        if is_on and held:
             tell(storm, held)
         if not held:
             end(storm)
@@ -47,11 +49,23 @@ def is_braking(storm: Storm, settings: NoiseSettings) -> bool:
 
 
 def tell(storm: Storm, held: int) -> None:
-    """The storm's own condition fails, with a ticket whatever the rules say; or its list is brought up to date."""
+    """The storm's own condition fails, with a ticket whatever the rules say; or its list is brought up to date.
+
+    What came later is told to the open ticket in a note, once a minute at most, whatever the budget of notes.
+    """
     holds = Hold.objects.filter(storm=storm).select_related("condition__client").order_by("since", "pk")
+    ticket = None
+    if storm.condition is not None:
+        ticket = ticket_to_tell(storm.condition)
+        if ticket is None:
+            return
+        holds = holds.filter(since__gt=storm.condition.decided_at)
+    number = holds.count()
+    if not number:
+        return
     lines = [f"{hold.condition.client.name}: {hold.condition.summary}" for hold in holds[:LISTED]]
-    if held > LISTED:
-        lines.append(f"… and {held - LISTED} more.")
+    if number > LISTED:
+        lines.append(f"… and {number - LISTED} more.")
     home = storm.home
     whose = home.name if storm.client_id else "all clients"
     event = portalevents.make_event(
@@ -65,6 +79,28 @@ def tell(storm: Storm, held: int) -> None:
         details="\n".join(lines),
     )
     storm.condition_id = portalevents.take_with_ticket(event, because="storm brake")
+    if ticket is not None:
+        ticket.pending_note = "\n".join(["The storm goes on, with these besides:", *lines])
+        ticket.save(update_fields=["pending_note"])
+        lifecycle.order(
+            Condition.objects.filter(pk=storm.condition_id).select_related("client"), storm.partner_id
+        )
+
+
+def ticket_to_tell(condition: Condition) -> Ticket | None:
+    """The storm's open ticket, when nothing else is just being told to it."""
+    subject = conditions.subject_of(condition.pk)
+    if Delivery.objects.filter(
+        partner=condition.partner_id, subject=subject, status__in=[*UNSETTLED, Status.HELD]
+    ).exists():
+        return None
+    found: Ticket | None = (
+        Ticket.objects.select_for_update(no_key=True)
+        .filter(condition=condition, closed_at=None, pending_note="")
+        .exclude(psa_id="")
+        .first()
+    )
+    return found
 
 
 def end(storm: Storm) -> None:

@@ -209,7 +209,7 @@ class TicketTask:
 
     def not_there(self) -> Outcome:
         text = "The ticket is no longer in the PSA."
-        if self.step in ("look", "reopen"):
+        if self.step in ("look", "reopen", "remind"):
             return self.again_with_new(f"{text} A new one is opened.")
         return outcomes.skipped("ticket_gone", text, is_closed=True)
 

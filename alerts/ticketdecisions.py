@@ -103,7 +103,8 @@ def decide_after(fact: Facts, around: Circumstances, company: str) -> Outcome | 
     if former is None or not former.psa_id or former.credentials_id != around.credentials.pk:
         return None
     life, now = around.life_of(condition), clock.now()
-    if former.acknowledged_at is not None and former.episode == condition.episode:
+    is_there = former.state != Ticket.State.GONE
+    if is_there and former.acknowledged_at is not None and former.episode == condition.episode:
         return decide_acknowledged(fact, around, company, former)
     if former.merged_into and former.state == Ticket.State.CLOSED:
         return decide_merged(fact, around, company, former)
@@ -127,6 +128,7 @@ def decide_merged(fact: Facts, around: Circumstances, company: str, former: Tick
         note = former.pending_note or again_note(fact.condition)
         task.wanted = replace(task.wanted, note=note, may_have_note=bool(former.pending_note))
         former.state, former.closed_at, former.sent_at = Ticket.State.OPEN, None, None
+        former.acknowledged_at = former.reminded_at = None
         former.pending_note = note
         around.touched.append(former)
     return task

@@ -21,6 +21,8 @@ from portal import background, clock
 from portal.models import Account, Client, Organization, Partner
 
 LONGEST_DAYS = 14
+FIRST_YEAR, LAST_YEAR = 2000, 2200
+"""Far enough from the ends of the calendar, at which reckoning fails."""
 Repeats = MaintenanceWindow.Repeats
 
 
@@ -160,6 +162,14 @@ def save_window(
 def refuse(entered: Entered) -> None:
     if sum(scope is not None for scope in (entered.organization, entered.client, entered.account)) > 1:
         raise ValidationError({"client": "Choose one scope: an organization, a client or an account."})
+    for name in ("first_on", "last_on"):
+        day: date | None = getattr(entered, name)
+        if day is not None and not FIRST_YEAR <= day.year <= LAST_YEAR:
+            raise ValidationError(
+                {
+                    name: f"Say a day of the years {FIRST_YEAR} to {LAST_YEAR}. Without a last day it has no end."
+                }
+            )
     if entered.days == 0 and entered.ends_at <= entered.starts_at:
         raise ValidationError(
             {"ends_at": "It ends before it begins. A window over midnight ends a day later."}

@@ -43,8 +43,12 @@ def signature(secret: str, message_id: str, timestamp: int, body: bytes) -> str:
 
 def check_url(url: str) -> str:
     """The address, if it may be called from here. Raises `Misconfigured`; names are looked up at the call."""
-    parts = urlsplit(url.strip())
-    if not parts.hostname or parts.fragment or any(letter.isspace() for letter in url.strip()):
+    try:
+        parts = urlsplit(url.strip())
+        is_whole = bool(parts.hostname) and parts.port != 0
+    except ValueError:  # a port or a bracketed address that is none
+        is_whole = False
+    if not is_whole or parts.fragment or any(letter.isspace() for letter in url.strip()):
         raise Misconfigured("Write the whole address, like https://example.com/hook.", field="url")
     transport = Transport(site_of(url), shared=SharedConnection(connections.policy(), pool_size=1))
     transport.shared.close()
