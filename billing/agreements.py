@@ -52,7 +52,7 @@ def choose(
     line_id: str,
     by: Decider,
 ) -> AgreementLink:
-    """Bill a service, or all without an agreement of their own, on this one; it is pushed next, at once or on the push day.
+    """Bill a service, or all without an agreement of their own, on this one; it is pushed at once or on the push day.
 
     Raises Refused.
     """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.db import models
 from django.db.models import F, Q
+from django.urls import reverse
 
 from integrations.models import Choice, Credentials
 from integrations.models.eventlog import Severity
@@ -65,6 +66,9 @@ class ClosingStatus(TenantModel):
 
     def __str__(self) -> str:
         return f"{self.board}: {self.status}"
+
+    def get_absolute_url(self) -> str:
+        return reverse("admin:alerts_closingstatus_change", args=[self.pk])
 
 
 class Ticket(TenantModel):

@@ -1,4 +1,4 @@
-"""What a finance person must never find: a yes to a number nobody saw, a push that never comes, an undo undone by us."""
+"""What a finance person must never find: a yes to a number nobody saw, a push that never comes, a lost undo."""
 
 from __future__ import annotations
 
