@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from django.db import transaction
 from django.db.models import Q
 
-from billing import synchronize
+from billing import schedule, synchronize
 from billing.decisions import Decider, Refused
 from billing.models import AgreementLink, Service
 from integrations.models import Choice, Credentials
@@ -52,7 +52,10 @@ def choose(
     line_id: str,
     by: Decider,
 ) -> AgreementLink:
-    """Bill a service, or all without an agreement of their own, on this one; it is pushed next. Raises Refused."""
+    """Bill a service, or all without an agreement of their own, on this one; it is pushed at once or on the push day.
+
+    Raises Refused.
+    """
     found = offered(connection, company)
     agreement = next((row for row in found.billable if row.psa_id == agreement_id), None)
     if agreement is None:
@@ -75,7 +78,7 @@ def choose(
                 "updated_by": by.user,
             },
         )
-        synchronize.request(client, cause="settings", by=by.user)
+        synchronize.request_many(schedule.continuous([client]), cause="settings", by=by.user)
     return link
 
 

@@ -113,6 +113,9 @@ def rest_of(run: PushRun) -> float:
     left = (run.sent_at + settles_after(run.credentials.kind) - now).total_seconds()
     if left <= 0:
         run.sent_at = None
+        if run.undoes_id is not None:  # what is sure by now may be asked for again
+            is_partly = run.items.filter(state=PushItem.State.DONE).exists()
+            run.state = PushRun.State.PARTLY if is_partly else PushRun.State.FAILED
     run.save(update_fields=["state", "sent_at", "error_text", "finished_at"])
     return left
 

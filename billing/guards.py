@@ -7,14 +7,14 @@ left, a jump, many clients at once, shortly before an invoice, or a line that so
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from billing import fleet, usage
-from billing.models import BilledLine, CrossReference, Question, Service
+from billing.models import BilledLine, CrossReference, PushItem, PushRun, Question, Service
 from billing.terms import Terms
 from billing.wanted import Wanted, plain
 from integrations.models import Credentials
@@ -28,6 +28,7 @@ DAYS_TOLD = 14
 PSA_ROUNDS = Decimal("0.01")
 """ConnectWise keeps two decimals; what differs by less is nobody's own number."""
 ACCOUNTS_TOLD = 20
+UNDO_WAITS = "An undo of this line waits for a yes or no under Billing > Approvals; until then it stays."
 FLEET_STANDS = timedelta(hours=1)
 
 
@@ -70,12 +71,16 @@ class Guarded:
         for question in self.settled:
             Question.objects.filter(pk=question.pk, settled_at=None).update(settled_at=now)
         for question in self.questions.values():
-            question.save()
+            known = None if question._state.adding else ["agreement_id", "kind", "text", "evidence"]
+            question.save(update_fields=known)  # an answer that was given meanwhile stays
 
 
 @dataclass(frozen=True)
 class Guards:
-    """The guards of one client's agreement, with what they know. `known` and `standing` are by service."""
+    """The guards of one client's agreement, with what they know. `known` and `standing` are by service.
+
+    `undoing` are services of which an undo is asked for and not yet decided.
+    """
 
     client: Client
     credentials: Credentials
@@ -83,10 +88,11 @@ class Guards:
     today: date
     known: Mapping[uuid.UUID, BilledLine]
     standing: Mapping[uuid.UUID, Question]
+    undoing: Collection[uuid.UUID] = ()
 
     @classmethod
     def of(cls, client: Client, credentials: Credentials, terms: Terms, today: date) -> Guards:
-        """Two queries."""
+        """Three queries."""
         lines = BilledLine.objects.filter(client=client, credentials=credentials)
         asked = Question.objects.filter(client=client, credentials=credentials, settled_at=None)
         return cls(
@@ -96,6 +102,7 @@ class Guards:
             today,
             {row.service_id: row for row in lines},
             {row.service_id: row for row in asked},
+            being_undone(client, credentials),
         )
 
     def look(self, plan: Plan, wanted: Wanted) -> Guarded:
@@ -109,7 +116,9 @@ class Guards:
             change = changes.get(key)
             reference = wanted.references[key]
             standing = self.standing.get(reference.service_id)
-            if change is None:
+            if reference.service_id in self.undoing and key not in plan.unchanged:
+                guarded.held[key] = UNDO_WAITS
+            elif change is None:
                 if standing is not None:  # the line says what is wanted: nothing is left to ask
                     guarded.settled.append(standing)
             else:
@@ -128,7 +137,7 @@ class Guards:
         standing: Question | None,
     ) -> None:
         if standing is not None and standing.answer:
-            verdict = self.by_answer(standing, change)
+            verdict = self.by_answer(standing, change, plan)
             if verdict is not None:
                 if verdict:
                     guarded.held[key] = verdict
@@ -143,11 +152,16 @@ class Guards:
             if standing is not None:
                 guarded.settled.append(standing)
             return
+        since = standing.asked_at if standing is not None else clock.now()
+        if standing is not None and (standing.current, standing.proposed) != (change.before, change.after):
+            guarded.settled.append(standing)  # who has that one on the screen has not seen these numbers
+            standing = None
         question = standing or Question(
             partner_id=self.client.partner_id,
             client=self.client,
             credentials=self.credentials,
             service=change.service,
+            asked_at=since,
         )
         question.agreement_id, question.kind, question.text = plan.subject, reason.kind, reason.text
         question.current, question.proposed = change.before, change.after
@@ -155,7 +169,7 @@ class Guards:
         guarded.questions[key] = question
         guarded.held[key] = f"Asked first: {reason.text}"
 
-    def by_answer(self, question: Question, change: Change) -> str | None:
+    def by_answer(self, question: Question, change: Change, plan: Plan) -> str | None:
         """What an answer says of this change: hold it (the sentence), let it go (""), or nothing (None)."""
         if question.answer == Answer.KEEP_UNTIL:
             assert question.keep_until is not None  # a constraint says
@@ -164,9 +178,13 @@ class Guards:
                     f"Kept at {plain(change.before)} until {question.keep_until} by {question.answered_as};"
                     f" {plain(change.after)} would be pushed."
                 )
-            return "" if change.before == question.current else None
+            return "" if self.covers(question, change) else None
         if not self.covers(question, change):
             return None
+        if question.kind == Kind.INVOICE and question.answer == Answer.KEEP:
+            asked_for = question.evidence.get("next_invoice_on")
+            if str(next_invoice_on(plan)) != asked_for:  # that invoice was made
+                return None
         if question.answer == Answer.KEEP:
             return (
                 f"Kept at {plain(change.before)} by {question.answered_as};"
@@ -288,6 +306,18 @@ class Guards:
             "accounts_left_out": max(0, len(shares) - ACCOUNTS_TOLD),
             "effective_on": (zeros[0] if zeros and not change.after else days[-1].on).isoformat(),
         }
+
+
+def being_undone(client: Client, credentials: Credentials) -> set[uuid.UUID]:
+    """Services whose last value is to be written back: newer usage that went first would make the undo impossible."""
+    runs = PushRun.objects.filter(
+        client=client,
+        credentials=credentials,
+        undoes__isnull=False,
+        state__in=(PushRun.State.PLANNING, PushRun.State.WAITING, PushRun.State.APPROVED),
+    )
+    items = PushItem.objects.filter(run__in=runs.values("undoes"), state=PushItem.State.DONE)
+    return set(items.values_list("service_id", flat=True))
 
 
 FLEET_FACTS = ("way", "clients_changed", "clients_billed")

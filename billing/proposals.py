@@ -6,14 +6,14 @@ meanwhile, the run is void, says so, and a new one waits.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from django.db import transaction
 from django.db.models import Q
 
-from billing import synchronize
+from billing import synchronize, terms
 from billing.decisions import Decider, Refused
 from billing.models import PushItem, PushRun
 from integrations.models import Credentials, Delivery, Status
@@ -58,10 +58,13 @@ def accepted(found: Found, plan: Plan) -> PushRun | None:
     return run
 
 
+def was_rejected(found: Found, plan: Plan) -> bool:
+    """Whether somebody said no to this very plan, and nothing has changed since."""
+    return found.rejected is not None and changes(found.rejected.plan) == changes(plan.as_json())
+
+
 def still_waits(found: Found, plan: Plan, delivery: Delivery) -> bool:
-    """Whether this very plan waits already, or was rejected and nothing has changed since."""
-    if found.rejected is not None and changes(found.rejected.plan) == changes(plan.as_json()):
-        return True
+    """Whether this very plan waits already."""
     run = found.pending
     if run is None or run.state != State.WAITING or run.digest != plan.digest:
         return False
@@ -93,6 +96,18 @@ def void(found: Found, plan: Plan, mode: str = Mode.APPROVE) -> list[str]:
     why = void_because(run, plan, mode)
     PushRun.objects.filter(pk=run.pk).update(state=State.VOID, error_text=why, finished_at=clock.now())
     return [why] if run.approved_digest else []
+
+
+def void_others(client: Client, credentials: Credentials, agreements: Collection[str]) -> None:
+    """Plans for agreements of which nothing is pushed now are over; a yes to them would never be carried out."""
+    runs = PushRun.objects.filter(
+        client=client, credentials=credentials, undoes=None, state__in=(State.WAITING, State.APPROVED)
+    )
+    why = "The plan is void: nothing is pushed to this agreement any longer, or its usage is not known just now."
+    if runs.exclude(agreement_id__in=agreements).update(
+        state=State.VOID, error_text=why, finished_at=clock.now()
+    ):
+        close_held(client, why)
 
 
 def void_because(run: PushRun, plan: Plan, mode: str) -> str:
@@ -135,11 +150,15 @@ def refusal(run: PushRun, by: Decider) -> Refused | None:
 
 
 def approve(run: PushRun, *, by: Decider) -> None:
-    """Exactly this plan may be sent; it goes at once. Raises Refused."""
+    """Exactly this plan may be sent; it goes at once. Raises Refused.
+
+    Four eyes that were asked for after it was planned count as well.
+    """
+    run.needs_four_eyes = run.needs_four_eyes or terms.for_client(run.client)["four_eyes"]
     if found := refusal(run, by):
         raise found
     with transaction.atomic():
-        decide(run, State.APPROVED, by, approved_digest=run.digest)
+        decide(run, State.APPROVED, by, approved_digest=run.digest, needs_four_eyes=run.needs_four_eyes)
         close_held(run.client, f"The plan was approved by {by.name}.")
         synchronize.request(run.client, cause="approved", by=by.user, at_once=True)
 
@@ -151,10 +170,12 @@ def reject(run: PushRun, *, by: Decider, text: str = "") -> None:
     with transaction.atomic():
         decide(run, State.REJECTED, by, error_text=text, finished_at=clock.now())
         close_held(run.client, f"The plan was rejected by {by.name}.")
+        if run.undoes_id is not None:  # what was held for it may go
+            synchronize.request(run.client, cause="rejected", by=by.user, at_once=True)
 
 
 def decide(run: PushRun, state: str, by: Decider, **more: Any) -> None:
-    waiting = PushRun.objects.filter(pk=run.pk, state=State.WAITING)
+    waiting = PushRun.objects.filter(pk=run.pk, state=State.WAITING, digest=run.digest)
     decided = waiting.update(
         state=state, decided_by=by.user, decided_as=by.name, decided_at=clock.now(), **more
     )

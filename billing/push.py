@@ -116,11 +116,13 @@ class PushTask:
         agreed = terms.TermsOf.of(client.partner_id)
         in_effect = agreed.for_client(client)
         if not in_effect["is_enabled"]:
+            proposals.void_others(client, self.credentials, ())
             return outcomes.skipped(
                 "billing_off", f"{undone}Billing is switched off for {client.name}.".strip()
             )
         as_of = clock.now()
         wanted = wanted_for(client, self.credentials, company, today=usage.today_for(client), terms=in_effect)
+        proposals.void_others(client, self.credentials, [row.agreement_id for row in wanted.agreements])
         if not wanted.agreements:
             return nothing_to_push(wanted, undone)
         return Push(self, psa, client, wanted, agreed, in_effect, as_of, undone).carry_out()
@@ -166,6 +168,10 @@ class Push:
             found = proposals.find(self.client, self.task.credentials, lines.agreement_id)
             if self.terms.mode == Mode.APPROVE and writes:
                 run = proposals.accepted(found, guarded.plan)
+                if run is None and proposals.was_rejected(found, guarded.plan):
+                    self.pushed.held += writes
+                    self.pushed.told.append("What was rejected is not proposed again until it changes.")
+                    return
                 if run is None:
                     self.pushed.waiting += writes
                     if not proposals.still_waits(found, guarded.plan, self.task.delivery):

@@ -7,7 +7,7 @@ keeps single, says that it was asked for. What was due before the schedule was s
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import date
 from zoneinfo import ZoneInfo
 
@@ -39,11 +39,11 @@ def ask_due_of(partner: Partner) -> int:
     clients = list(
         Client.objects.filter(partner=partner, is_active=True, pk__in=billed).select_related("partner")
     )
-    invoices = invoices_of(clients)
+    invoices = invoices_of(clients, today)
     due = [
         PushDay(partner_id=partner.pk, client=client, due_on=day)
         for client in clients
-        if (day := due_on(client, found, today, invoices.get(client.pk)))
+        for day in days_due(client, found, today, invoices.get(client.pk, set()))
     ]
     known = set(
         PushDay.objects.filter(client__in=clients, due_on__in={row.due_on for row in due}).values_list(
@@ -52,6 +52,11 @@ def ask_due_of(partner: Partner) -> int:
     )
     new = [row for row in due if (row.client_id, row.due_on) not in known]
     return sum(ask_for(partner, new[start : start + AT_ONCE]) for start in range(0, len(new), AT_ONCE))
+
+
+def days_due(client: Client, found: TermsOf, today: date, invoices: Collection[date]) -> set[date]:
+    """Each agreement has a day of its own before its next invoice."""
+    return {day for invoice in invoices or (None,) if (day := due_on(client, found, today, invoice))}
 
 
 def due_on(client: Client, found: TermsOf, today: date, next_invoice_on: date | None) -> date | None:
@@ -71,21 +76,25 @@ def ask_for(partner: Partner, rows: list[PushDay]) -> int:
     """The rows that went in are asked for, in the same transaction."""
     with transaction.atomic():
         stored = database.insert_new(rows)
-        clients = [row.client for row in rows if row.pk in stored]
+        clients = list({row.client_id: row.client for row in rows if row.pk in stored}.values())
         if clients:
             batch = PushBatch.objects.create(partner=partner, cause="push_day")
             synchronize.request_many(clients, cause="push_day", at_once=True, batch=batch)
     return len(clients)
 
 
-def invoices_of(clients: Iterable[Client]) -> dict[uuid.UUID, date]:
-    """The nearest day of an invoice of each client's agreements, from our copy of the PSA's options."""
+def invoices_of(clients: Iterable[Client], today: date) -> dict[uuid.UUID, set[date]]:
+    """The days of the next invoices of each client's agreements, from our copy of the PSA's options.
+
+    A day that is over is that of an agreement that is invoiced no more.
+    """
     links = AgreementLink.objects.filter(client__in=clients, agreement__vanished_at=None)
-    found: dict[uuid.UUID, date] = {}
+    found: dict[uuid.UUID, set[date]] = {}
     for client_id, data in links.values_list("client_id", "agreement__data"):
         try:
             day = date.fromisoformat(str(data.get("next_invoice_on") or ""))
         except ValueError:
             continue
-        found[client_id] = min(day, found.get(client_id, day))
+        if day >= today:
+            found.setdefault(client_id, set()).add(day)
     return found

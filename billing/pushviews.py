@@ -6,7 +6,8 @@ import uuid
 from typing import Any
 
 from django.contrib import messages
-from django.db.models import Q, QuerySet
+from django.db.models import F, Q, QuerySet, Window
+from django.db.models.functions import RowNumber
 from django.http import HttpResponse
 from django.shortcuts import redirect
 from django.views.decorators.http import require_POST, require_safe
@@ -59,11 +60,9 @@ def newest_runs(clients: list[Client]) -> dict[uuid.UUID, list[PushRun]]:
 def newest_ids(clients: list[Client]) -> list[uuid.UUID]:
     """Ids sort by time, so the greatest is the newest."""
     rows = PushRun.objects.filter(client__in=clients, undoes=None).exclude(state=PushRun.State.VOID)
-    rows = rows.order_by("client_id", "agreement_id", "-pk")
-    newest: dict[tuple[uuid.UUID, str], uuid.UUID] = {}
-    for client_id, agreement_id, key in rows.values_list("client_id", "agreement_id", "pk")[:5000]:
-        newest.setdefault((client_id, agreement_id), key)
-    return list(newest.values())
+    of_agreement = {"partition_by": [F("client_id"), F("agreement_id")], "order_by": F("pk").desc()}
+    ranked = rows.order_by().annotate(rank=Window(RowNumber(), **of_agreement))
+    return list(ranked.filter(rank=1).values_list("pk", flat=True))
 
 
 @pages.page

@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
-from django.db.models import Exists, OuterRef, Q, Subquery
+from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery
 from django.db.models.functions import Coalesce, TruncDate
 
 from billing import schedule
@@ -34,6 +34,7 @@ CAUSES = {
     "approved": "A plan was approved.",
     "answered": "A question about a quantity was answered.",
     "undo": "A push is to be undone.",
+    "rejected": "An undo was rejected.",
     "settings": "Billing settings were changed.",
 }
 
@@ -81,7 +82,7 @@ def request_many(
     with transaction.atomic():
         if at_once:
             hurry(left)
-        if batch is not None:
+        if batch is not None or by is not None:
             adopt(left, batch, by)
         for _ in range(MOST_LOOKS):
             waiting = waiting_clients(left)
@@ -135,8 +136,20 @@ def request_due_in(zone: str) -> int:
     tried = Delivery.objects.filter(client=OuterRef("pk"), action=Action.SYNCHRONIZE, created_at__gt=since)
     billed = AgreementLink.objects.filter(client=OuterRef("pk"))
     due = Client.objects.filter(Exists(billed), Exists(unpushed), ~Exists(tried), is_active=True)
-    due = due.filter(partner__time_zone=zone)
-    return len(request_many(schedule.continuous(due.select_related("partner")[:MOST_DUE]), cause="due"))
+    due = due.filter(partner__time_zone=zone).select_related("partner").order_by("pk")
+    return len(request_many(first_continuous(due), cause="due"))
+
+
+def first_continuous(due: QuerySet[Client]) -> list[Client]:
+    """At most MOST_DUE and one page more; clients with a push day, who stay due until it comes, take nobody's place."""
+    found: list[Client] = []
+    page = list(due[:MOST_DUE])
+    while page:
+        found += schedule.continuous(page)
+        if len(found) >= MOST_DUE:
+            break
+        page = list(due.filter(pk__gt=page[-1].pk)[:MOST_DUE])
+    return found
 
 
 def hurry(clients: Sequence[Client]) -> None:
@@ -147,13 +160,16 @@ def hurry(clients: Sequence[Client]) -> None:
         wake.ring()
 
 
-def adopt(clients: Sequence[Client], batch: PushBatch, by: User | None) -> None:
-    """Synchronizations that wait already belong to the batch that asks for them now."""
+def adopt(clients: Sequence[Client], batch: PushBatch | None, by: User | None) -> None:
+    """Synchronizations that wait already belong to the batch that asks for them now, and to the first person who does:
+    with four eyes, theirs is not the second pair.
+    """
     subjects = [subject_of(client.pk) for client in clients]
     waiting = Delivery.objects.filter(subject__in=subjects, status=Status.WAITING).values("event")
     events = list(Event.objects.filter(pk__in=waiting))
     for event in events:
-        event.data = {**event.data, "batch": str(batch.pk), **({"asked_by": str(by.pk)} if by else {})}
+        asker = {"asked_by": str(by.pk)} if by else {}
+        event.data = {**asker, **event.data, **({"batch": str(batch.pk)} if batch else {})}
     Event.objects.bulk_update(events, ["data"], batch_size=500)
 
 

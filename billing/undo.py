@@ -251,6 +251,8 @@ def propose(run: PushRun, undo: Undo) -> None:
         else ""
     )
     with transaction.atomic():
+        if run.approved_digest:
+            run = begun_again(run, void)
         run.state = State.WAITING if undo.plan.items else State.FAILED
         run.plan, run.digest, run.approved_digest = undo.plan.as_json(), undo.plan.digest, ""
         reasons = (
@@ -263,6 +265,16 @@ def propose(run: PushRun, undo: Undo) -> None:
         run.save(update_fields=["state", "plan", "digest", "approved_digest", "error_text", "finished_at"])
         run.items.all().delete()
         PushItem.objects.bulk_create(items_of(run, undo))
+
+
+def begun_again(run: PushRun, void: str) -> PushRun:
+    """What was approved is over: a yes to the new plan is one to a run that nobody has seen before."""
+    PushRun.objects.filter(pk=run.pk).update(
+        state=State.VOID, error_text=void.strip(), finished_at=clock.now()
+    )
+    names = ("partner_id", "client_id", "credentials_id", "batch_id", "agreement_id", "agreement_name")
+    names += ("undoes_id", "needs_four_eyes", "asked_by_id", "settings_by_id", "delivery_id")
+    return PushRun.objects.create(state=State.PLANNING, **{name: getattr(run, name) for name in names})
 
 
 def items_of(run: PushRun, undo: Undo) -> list[PushItem]:

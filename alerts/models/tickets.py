@@ -68,7 +68,7 @@ class ClosingStatus(TenantModel):
         return f"{self.board}: {self.status}"
 
     def get_absolute_url(self) -> str:
-        return reverse("options_of", args=[self.credentials_id])
+        return reverse("admin:alerts_closingstatus_change", args=[self.pk])
 
 
 class Ticket(TenantModel):

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
-from decimal import Decimal, InvalidOperation
+from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
 from typing import Any
 
 from integrations.psa.connectwise.rest import Rest, Row, number, setting_reference, text_of
@@ -74,6 +75,7 @@ class Agreements:
 
     def plan(self, wanted: WantedLines, now: datetime | None = None) -> Plan:
         """One read for each page of lines, which tell whether their agreement is over."""
+        wanted = replace(wanted, lines=tuple(kept(line) for line in wanted.lines))
         lines = self.lines(wanted.agreement_id)
         current = [line for line in lines if not is_over(line, now or datetime.now(UTC))]
         claims = Counter(_claim(line, current) for line in wanted.lines)
@@ -90,6 +92,11 @@ class Agreements:
                 for outcome in outcomes
             ]
         return Plan.of(wanted.agreement_id, outcomes, {"lines": [_as_json(line) for line in lines]})
+
+
+def kept(line: WantedLine) -> WantedLine:
+    """With the quantity as ConnectWise keeps it; else it would differ, and be written, every time."""
+    return replace(line, quantity=line.quantity.quantize(_ROUNDING, rounding=ROUND_HALF_UP))
 
 
 def _not_billable(item: PlanItem, agreement: WantedLines, reason: str) -> Finding:
