@@ -9,14 +9,23 @@ import pytest
 from django.core.exceptions import ValidationError
 from django.db import transaction
 
-from alerts import catchup, lifecycle, release, ticketsettings, webhooks, windows
+from alerts import catchup, lifecycle, notifications, release, ticketsettings, webhooks, windows
 from alerts.following import FollowedTickets
-from alerts.models import Condition, Hold, NoiseSettings, Notification, Storm, Ticket, TicketSettings
+from alerts.models import (
+    Condition,
+    Hold,
+    NoiseSettings,
+    Notification,
+    Storm,
+    Ticket,
+    TicketSettings,
+    WebhookEndpoint,
+)
 from alerts.noiseforms import NoiseForm
 from alerts.proving import lifeworld
 from alerts.proving.lifeworld import LifeWorld
 from integrations import connections
-from integrations.models import Delivery
+from integrations.models import Delivery, Event
 from integrations.sandbox import Sandbox
 from portal import clock
 from tests import make
@@ -340,3 +349,32 @@ def test_reminders_and_notes_come_also_behind_many_tickets_that_are_not_due(
     ordered = sum(lifecycle.look_after_tickets() for _ in range(3))
     assert ordered == 1
     assert Delivery.objects.latest("id").subject == f"ticket:{due.condition_id}"
+
+
+def hook(world: LifeWorld, *names: str) -> WebhookEndpoint:
+    row, _ = webhooks.save_endpoint(world.partner, name="Status page", url="https://hooks.example.com/x")
+    for name in names:
+        entered = notifications.Entered(name=name, action="webhook", webhook=row)
+        notifications.save_notification(world.partner, entered)
+    return row
+
+
+def test_two_notifications_tell_one_webhook_of_an_event_once(world: LifeWorld) -> None:
+    hook(world, "One", "Two")
+    world.fails()
+    assert Delivery.objects.filter(action="webhook").count() == 1
+    assert "gets this event already" in str(Event.objects.get().trace)
+
+
+def test_a_client_whose_psa_is_off_is_still_told_of_by_mail_and_webhook(world: LifeWorld) -> None:
+    hook(world, "Hook")
+    mail = notifications.Entered(name="Mail", action="email", recipients=["night@example.com"])
+    notifications.save_notification(world.partner, mail)
+    world.fails("A")
+    catchup.disable(world.client, until=None, reason="Moves house.", by="m@example.com")
+    world.fails("B")
+    told = Delivery.objects.filter(action__in=["webhook", "email"])
+    assert [row.status for row in told] == ["waiting"] * 4
+    assert Delivery.objects.get(action="ticket").status == "held"
+    step = next(step for step in Event.objects.latest("id").trace if step["step"] == "disabled")
+    assert step["suppressed"] == ["Tickets"]
