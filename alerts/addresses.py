@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from typing import Any
 
+from django.db import transaction
 from django.db.models import Exists, OuterRef, Q
 
 from alerts.models import ClientAddress
@@ -95,18 +96,25 @@ def read_all(credentials: Credentials, links: Iterable[CompanyLink], *, overwrit
 
 def read_one(credentials: Credentials, link: CompanyLink, psa: Psa, *, overwrite: bool) -> bool:
     """Raises what says that the next company would fare no better."""
-    row = address_of(link.client) or ClientAddress(partner_id=link.partner_id, client=link.client)
-    row.tried_at, row.linked_at_tried = clock.now(), link.linked_at
+    trouble: PsaError | None = None
+    sites: Iterable[Option] = ()
     try:
         sites = psa.choices("site", link.psa_company_id)
     except PsaError as error:
-        row.trouble = error.text[:300]
-        row.save()
-        if isinstance(error, Rejected):
-            return False
-        raise
-    take(row, credentials, link.psa_company_id, primary(sites), overwrite=overwrite)
-    return True
+        trouble = error
+    with transaction.atomic():
+        # Looked up only now and locked: what a person typed while the PSA was asked is kept.
+        locked = ClientAddress.objects.select_for_update(no_key=True).filter(client=link.client).first()
+        row = locked or ClientAddress(partner_id=link.partner_id, client=link.client)
+        row.tried_at, row.linked_at_tried = clock.now(), link.linked_at
+        if trouble is not None:
+            row.trouble = trouble.text[:300]
+            row.save()
+        else:
+            take(row, credentials, link.psa_company_id, primary(sites), overwrite=overwrite)
+    if trouble is not None and not isinstance(trouble, Rejected):
+        raise trouble
+    return trouble is None
 
 
 def primary(sites: Iterable[Option]) -> Option | None:

@@ -16,12 +16,14 @@ from alerts import conditions, routing
 from alerts.models import Condition, Notification, Ticket
 from integrations import effective, eventlog, outcomes
 from integrations.models import Action, Delivery, Event, Status
-from integrations.models.eventlog import UNSETTLED
+from integrations.models.eventlog import OUTBOUND, UNSETTLED
 from integrations.outcomes import Outcome
 from portal import clock, disabled
 from portal.models import Client, Disabling
 
 AT_ONCE = 500
+MAILED_TICKETS = "external_ticketing"
+"""Where the notification comes from that mails problems to the PSA's mail connector."""
 
 
 # --- While it is off --------------------------------------------------------------------------------------------------
@@ -30,22 +32,24 @@ AT_ONCE = 500
 def silenced(
     event: Event, off: Mapping[uuid.UUID, Disabling], matched: Sequence[Notification]
 ) -> Sequence[Notification]:
-    """The notifications that apply: none while the client is switched off, and the event's trace says so.
+    """The notifications that apply: while the client is switched off only those that go past the PSA, and the event's
+    trace says so. An e-mail from which the PSA makes a ticket does not.
 
     A recovery of a ticket that is open is still ordered; its delivery is held until the client is switched on.
     """
     stop = off.get(event.client_id) if event.client_id else None
     if stop is None:
         return matched
+    past_psa = [rule for rule in matched if rule.action in OUTBOUND and rule.origin != MAILED_TICKETS]
     event.trace.append(
         {
             "step": "disabled",
             "disabling": str(stop.pk),
             "text": f"Suppressed, client disabled: {stop.sentence}",
-            "suppressed": [rule.name for rule in matched],
+            "suppressed": [rule.name for rule in matched if rule not in past_psa],
         }
     )
-    return ()
+    return past_psa
 
 
 def held(stop: Disabling) -> Outcome:
@@ -62,7 +66,9 @@ def disable(client: Client, *, until: datetime | None, reason: str, by: str) -> 
 
 def hold_waiting(row: Disabling) -> int:
     """What an attempt has taken up already finds out by itself."""
-    waiting = Delivery.objects.filter(client=row.client_id, status=Status.WAITING)
+    waiting = Delivery.objects.filter(client=row.client_id, status=Status.WAITING).exclude(
+        action__in=OUTBOUND
+    )
     return int(
         waiting.update(
             status=Status.HELD,

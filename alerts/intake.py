@@ -506,6 +506,7 @@ class Orders:
     def __init__(self, fruitless: dict[uuid.UUID, Fruitless]) -> None:
         self.fruitless = fruitless
         self.rows: list[tuple[Event, Delivery]] = []
+        self.hooked: set[str] = set()
 
     def add(
         self,
@@ -516,7 +517,13 @@ class Orders:
         *,
         at: datetime | None = None,
     ) -> None:
-        """`at` is when it is asked for; default: when the event came."""
+        """`at` is when it is asked for; default: when the event came. A webhook is told of an event once."""
+        if action == Action.WEBHOOK and subject in self.hooked:
+            text = f"The webhook of “{getattr(notification, 'name', '')}” gets this event already."
+            event.trace.append({"step": "delivery", "text": text})
+            return
+        if action == Action.WEBHOOK:
+            self.hooked.add(subject)
         delivery = Delivery(
             partner_id=known_client(event).partner_id,
             event=event,

@@ -85,6 +85,8 @@ def rule_test(request: PageRequest) -> HttpResponse:
             )
         except ValueError as error:
             problem = f"This is not JSON: {error}."
+        except RecursionError:
+            problem = "This is nested too deeply to be an event."
     elif key := pages.id_in(request.GET.get("event", "")):
         stored = pages.get_row(request, Event, key, "client")
         if stored.partner_id == request.partner.pk:

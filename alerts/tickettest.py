@@ -81,7 +81,15 @@ def give_up_lost(client: Client) -> None:
     """A worker that was killed leaves a test behind that nobody carries out any more."""
     lost = TicketTest.objects.filter(client=client, asked_at__lt=clock.now() - LOST_AFTER)
     for row in lost.filter(state__in=(TicketTest.State.WAITING, TicketTest.State.RUNNING)):
-        row.steps = [*row.steps, step("lost", False, "Nobody carried it out. Try again.")]
+        text = "Nobody carried it out. Try again."
+        if row.started_at is not None or row.psa_id:
+            named = (
+                f"The ticket {row.psa_id}"
+                if row.psa_id
+                else "A ticket “Test ticket, closed by itself in a moment”"
+            )
+            text = f"The worker was lost on the way. {named} may still be open in the PSA: close it there."
+        row.steps = [*row.steps, step("lost", False, text)]
         row.state, row.finished_at = TicketTest.State.FAILED, clock.now()
         row.save(update_fields=["steps", "state", "finished_at"])
 

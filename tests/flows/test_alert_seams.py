@@ -8,15 +8,36 @@ from typing import Any
 import pytest
 from django.core.exceptions import ValidationError
 from django.db import transaction
+from django.test import Client as Browser
 
-from alerts import catchup, lifecycle, release, ticketsettings, webhooks, windows
+from alerts import (
+    addresses,
+    catchup,
+    lifecycle,
+    notifications,
+    release,
+    ticketsettings,
+    tickettest,
+    webhooks,
+    windows,
+)
 from alerts.following import FollowedTickets
-from alerts.models import Condition, Hold, NoiseSettings, Notification, Storm, Ticket, TicketSettings
+from alerts.models import (
+    Condition,
+    Hold,
+    NoiseSettings,
+    Notification,
+    Storm,
+    Ticket,
+    TicketSettings,
+    TicketTest,
+    WebhookEndpoint,
+)
 from alerts.noiseforms import NoiseForm
 from alerts.proving import lifeworld
 from alerts.proving.lifeworld import LifeWorld
 from integrations import connections
-from integrations.models import Delivery
+from integrations.models import CompanyLink, Delivery, Event
 from integrations.sandbox import Sandbox
 from portal import clock
 from tests import make
@@ -340,3 +361,71 @@ def test_reminders_and_notes_come_also_behind_many_tickets_that_are_not_due(
     ordered = sum(lifecycle.look_after_tickets() for _ in range(3))
     assert ordered == 1
     assert Delivery.objects.latest("id").subject == f"ticket:{due.condition_id}"
+
+
+def hook(world: LifeWorld, *names: str) -> WebhookEndpoint:
+    row, _ = webhooks.save_endpoint(world.partner, name="Status page", url="https://hooks.example.com/x")
+    for name in names:
+        entered = notifications.Entered(name=name, action="webhook", webhook=row)
+        notifications.save_notification(world.partner, entered)
+    return row
+
+
+def test_two_notifications_tell_one_webhook_of_an_event_once(world: LifeWorld) -> None:
+    hook(world, "One", "Two")
+    world.fails()
+    assert Delivery.objects.filter(action="webhook").count() == 1
+    assert "gets this event already" in str(Event.objects.get().trace)
+
+
+def test_a_client_whose_psa_is_off_is_still_told_of_by_mail_and_webhook(world: LifeWorld) -> None:
+    hook(world, "Hook")
+    mail = notifications.Entered(name="Mail", action="email", recipients=["night@example.com"])
+    notifications.save_notification(world.partner, mail)
+    world.fails("A")
+    catchup.disable(world.client, until=None, reason="Moves house.", by="m@example.com")
+    world.fails("B")
+    told = Delivery.objects.filter(action__in=["webhook", "email"])
+    assert [row.status for row in told] == ["waiting"] * 4
+    assert Delivery.objects.get(action="ticket").status == "held"
+    step = next(step for step in Event.objects.latest("id").trace if step["step"] == "disabled")
+    assert step["suppressed"] == ["Tickets"]
+
+
+def test_an_address_typed_while_the_psas_is_read_is_kept(world: LifeWorld) -> None:
+    typed = dict.fromkeys(addresses.LINES, "") | {"city": "Tampa"}
+
+    class Slow:
+        def choices(self, kind: str, within: str) -> list[Any]:
+            addresses.edit(world.client, typed, by="m@example.com")
+            return []
+
+    link = CompanyLink.objects.select_related("client").get(client=world.client)
+    addresses.edit(world.client, dict.fromkeys(addresses.LINES, ""), by="")
+    addresses.read_one(world.credentials, link, Slow(), overwrite=False)  # type: ignore[arg-type]
+    found = addresses.address_of(world.client)
+    assert found is not None
+    assert (found.city, found.edited_by) == ("Tampa", "m@example.com")
+
+
+@pytest.mark.parametrize(
+    "document", ["[" * 100_000, "[1]", '"x"', "null", "NaN", '{"client": NaN}', '{"data": []}']
+)
+def test_the_rule_test_answers_any_text_with_a_page(world: LifeWorld, document: str) -> None:
+    browser = Browser()
+    browser.force_login(make.user(world.partner))
+    answer = browser.post("/partnership/notifications/test", {"document": document})
+    assert answer.status_code == 200
+
+
+def test_a_test_ticket_whose_worker_was_lost_is_named_so_that_somebody_closes_it(world: LifeWorld) -> None:
+    world.client.tickets_mode = "live"
+    world.client.save()
+    row = tickettest.ask(world.client, by="m@example.com")
+    TicketTest.objects.filter(pk=row.pk).update(
+        state="running", psa_id="10004", asked_at=clock.now() - timedelta(minutes=6)
+    )
+    tickettest.ask(world.client, by="m@example.com")
+    row.refresh_from_db()
+    assert row.state == "failed"
+    assert "10004" in str(row.steps[-1])
