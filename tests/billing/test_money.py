@@ -9,7 +9,7 @@ from typing import Any, cast
 import pytest
 from django.urls import reverse
 
-from billing import agreements, proposals, pushdays, questions, synchronize, undo, usage
+from billing import agreements, crossreferencesheet, proposals, pushdays, questions, synchronize, undo, usage
 from billing.decisions import Decider
 from billing.guards import Guards
 from billing.models import AgreementLink, BillingSettings, CrossReference, PushDay, PushRun, Question, Service
@@ -338,6 +338,34 @@ def test_an_agreement_that_is_gone_does_not_keep_the_others_from_being_pushed(
     with connections.psa_for(shop.credentials) as psa, pytest.raises(NotFound):
         shop.sync(psa=cast(Psa, Refusing(psa, gone.psa_id)))
     assert (shop.quantity(service=one), shop.quantity(service=two)) == (10, 12)
+
+
+# --- Setting up -------------------------------------------------------------------------------------------------------
+
+
+def test_a_file_or_call_that_names_products_leaves_guards_and_ticks_alone(shop: Billed) -> None:
+    mine = CrossReference.objects.filter(organization=shop.organization, service=shop.service)
+    mine.update(
+        jump_percent=5, jump_units=2, updates_description=False, is_billed=False, agreement_type="Gold"
+    )
+    row = mine.get()
+    assert row.product is not None
+
+    def guarded() -> tuple[object, ...]:
+        row.refresh_from_db()
+        return row.jump_percent, row.jump_units, row.updates_description, row.is_billed, row.agreement_type
+
+    file = f"service,product\n{shop.service.key},{row.product.name}\n".encode()
+    found = crossreferencesheet.take_in(shop.organization, shop.credentials, file, by=BOSS)
+    assert (found.taken, guarded()) == (1, (5, 2, False, False, "Gold"))
+    body = {
+        "service": shop.service.key,
+        "organization": str(shop.organization.pk),
+        "product": row.product.psa_id,
+        "is_billed": True,
+    }
+    assert make.api(make.token(shop.partner)).put("/api/v1/cross-references", body).status_code == 200
+    assert guarded()[:2] == (5, 2)
 
 
 # --- Pages ------------------------------------------------------------------------------------------------------------
