@@ -234,7 +234,8 @@ class UsageImport(APIView):
     @extend_schema(operation_id="usage_import", request={"text/csv": bytes}, responses={202: UsageImportOut})
     def post(self, request: Request) -> Response:
         """Columns client, account, service, quantity, measured_on, source. Good lines are always kept."""
-        content = request.data if isinstance(request.data, bytes) else b""  # an empty body is not parsed
+        body: Any = request.data
+        content = body if isinstance(body, bytes) else b""  # an empty body is not parsed
         try:
             found = usagesheet.take_in(
                 content, actor_of(request), quantity_of=api.quantity_of, day_of=api.day_of
