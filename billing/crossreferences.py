@@ -121,6 +121,14 @@ def save(level: Level, service: Service, wish: Wish, *, by: Decider) -> CrossRef
     return row
 
 
+def own_wish(level: Level, service: Service) -> Wish:
+    """What a level says of a service itself, for doors that change a part of it."""
+    row = CrossReference.objects.filter(**of(level), service=service).select_related("product").first()
+    if row is None:
+        return Wish(product=None)
+    return Wish(**{name: getattr(row, name) for name in Wish.__dataclass_fields__})
+
+
 def refuse_doubled(level: Level, service: Service, wish: Wish) -> None:
     """Level, type and configuration type are unique together at a level: the PSA tells services apart by them."""
     if not (wish.level or wish.type):

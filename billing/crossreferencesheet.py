@@ -6,7 +6,7 @@ blanks is told as a near miss and not taken: two products may differ in nothing 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from billing import crossreferences
@@ -28,6 +28,7 @@ SHEET = (
     "Service",
     "Billed",
 )
+WORDS = ("level", "type", "configuration_type", "agreement_type")
 YES, NO = {"yes", "y", "1", "true", "x", ""}, {"no", "n", "0", "false"}
 
 
@@ -73,7 +74,8 @@ def take_in(level: Level, connection: Credentials, content: bytes, *, by: Decide
             if service is None:
                 raise Refused("service", f"No service is called “{line['service'][:100]}”.")
             product = product_named(products, line["product"]) if line["product"] else None
-            crossreferences.save(level, service, wish_of(line, product), by=by)
+            own = crossreferences.own_wish(level, service)
+            crossreferences.save(level, service, wish_of(line, product, own, sheet.columns), by=by)
         except Refused as no:
             column = no.code if no.code in COLUMNS else ""
             found.problems.append(Problem(line.number, column, no.text))
@@ -84,15 +86,17 @@ def take_in(level: Level, connection: Credentials, content: bytes, *, by: Decide
     return found
 
 
-def wish_of(line: dict[str, str], product: Choice | None) -> Wish:
+def wish_of(line: dict[str, str], product: Choice | None, own: Wish, columns: Collection[str]) -> Wish:
+    """What the file has no column for stays as it is."""
     billed = line["billed"].casefold()
     if billed not in YES | NO:
         raise Refused("billed", f"“{line['billed'][:100]}” is neither yes nor no.")
-    words = {name: line[name] for name in ("level", "type", "configuration_type", "agreement_type")}
+    words = {name: line[name] for name in WORDS if name in columns}
     for name, text in words.items():
         if len(text) > 255:
             raise Refused(name, f"It has {len(text)} characters; 255 are allowed.")
-    return replace(Wish(product=product, is_billed=billed in YES), **words)  # type: ignore[arg-type]
+    is_billed = billed in YES if "billed" in columns else own.is_billed
+    return replace(own, product=product, is_billed=is_billed, **words)  # type: ignore[arg-type]
 
 
 def product_named(products: Sequence[Choice], name: str) -> Choice:

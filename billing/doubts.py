@@ -22,7 +22,7 @@ from integrations.lanes import LeaseLost
 from integrations.models import Status
 from integrations.outcomes import Outcome
 from integrations.psa import kinds
-from integrations.psa.errors import PsaError
+from integrations.psa.errors import AddressRefused, Misconfigured, PsaError, Rejected
 from integrations.psa.plan import Plan, PlanItem
 from integrations.psa.port import Psa
 from portal import clock
@@ -35,25 +35,46 @@ NOT_SENT = "Not sent: the push ended before this line."
 def carry_out(psa: Psa, run: PushRun, plan: Plan) -> None:
     """Write line by line, and note of each what came of it; the error goes on to the lane.
 
+    A line that the PSA refuses does not keep the others back; its error is raised at the end.
     Raises LeaseLost, with nothing sent, when another process has taken over and declared the run in doubt.
     """
     written: set[str] = set()
+    refused: dict[str, PsaError] = {}
     services = billedlines.services_of(run)
     billedlines.intend(run, plan)
     for item in plan.items:
+        key = key_of(item)
+        if key in refused:  # its invoice text tells a quantity that the line does not have
+            continue
         on_its_way(run)
         try:
             [applied] = psa.apply(replace(plan, items=(item,))).items
         except PsaError as error:
+            if is_of_one_record(error):
+                refused[key] = error
+                planned = run.items.filter(service__key=key, state=PushItem.State.PLANNED)
+                planned.update(state=PushItem.State.FAILED, text=error.text)
+                continue
             failed(run, item, error, is_partly=bool(written))
             raise
         written.add(item.key)
-        key = key_of(item)
         billedlines.written(run, services[key], item, applied.record_id)
         if key == item.key:
             run.items.filter(service__key=key).update(state=PushItem.State.DONE, line_id=applied.record_id)
     run.state, run.sent_at, run.finished_at = PushRun.State.DONE, None, clock.now()
-    run.save(update_fields=["state", "sent_at", "finished_at"])
+    first = next(iter(refused.values()), None)
+    if first is not None:
+        run.state = PushRun.State.PARTLY if written else PushRun.State.FAILED
+        run.error_text = first.text
+    run.save(update_fields=["state", "sent_at", "finished_at", "error_text"])
+    if first is not None:
+        raise first
+
+
+def is_of_one_record(error: PsaError) -> bool:
+    """A clear no to one line or agreement; the next one may well be taken."""
+    is_clear = isinstance(error, Rejected | Misconfigured) and not error.outcome_unknown
+    return is_clear and not isinstance(error, AddressRefused)
 
 
 def on_its_way(run: PushRun) -> None:

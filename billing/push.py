@@ -21,6 +21,7 @@ from integrations import companies, effective, outcomes
 from integrations.dispatcher import Task
 from integrations.models import Credentials, Delivery, Status
 from integrations.outcomes import Outcome
+from integrations.psa.errors import PsaError
 from integrations.psa.plan import Plan
 from integrations.psa.port import Psa
 from integrations.psa.wanted import (
@@ -144,21 +145,31 @@ class Push:
 
     def carry_out(self) -> Outcome:
         self.pushed.held = len(self.wanted.withheld)
+        refused: PsaError | None = None
         for lines in self.wanted.agreements:
-            plan = self.psa.plan_lines(lines)
-            chaos.point("planned")
-            guards = Guards.of(self.client, self.task.credentials, self.terms, usage.today_for(self.client))
-            guarded = guards.look(plan, self.wanted)
             try:
-                self.one(lines, plan, guarded)
+                self.agreement(lines)
             except IntegrityError:  # a process that lost its lane stored its own at the last moment
                 if waits := doubts.unsettled(self.client):
                     return waits
                 raise
-            self.pushed.plans.append(guarded.plan)
-            self.pushed.unchanged += len(plan.unchanged)
-            self.pushed.held += len(plan.findings) + len(guarded.held)
+            except PsaError as error:
+                if not doubts.is_of_one_record(error):
+                    raise
+                refused = refused or error
+        if refused is not None:  # the other agreements are pushed
+            raise refused
         return self.outcome()
+
+    def agreement(self, lines: WantedLines) -> None:
+        plan = self.psa.plan_lines(lines)
+        chaos.point("planned")
+        guards = Guards.of(self.client, self.task.credentials, self.terms, usage.today_for(self.client))
+        guarded = guards.look(plan, self.wanted)
+        self.one(lines, plan, guarded)
+        self.pushed.plans.append(guarded.plan)
+        self.pushed.unchanged += len(plan.unchanged)
+        self.pushed.held += len(plan.findings) + len(guarded.held)
 
     def one(self, lines: WantedLines, plan: Plan, guarded: Guarded) -> None:
         """Observe keeps the plan, approve keeps it until somebody says yes to exactly this, live writes it."""

@@ -60,8 +60,10 @@ def newest_runs(clients: list[Client]) -> dict[uuid.UUID, list[PushRun]]:
 def newest_ids(clients: list[Client]) -> list[uuid.UUID]:
     """Ids sort by time, so the greatest is the newest."""
     rows = PushRun.objects.filter(client__in=clients, undoes=None).exclude(state=PushRun.State.VOID)
-    of_agreement = {"partition_by": [F("client_id"), F("agreement_id")], "order_by": F("pk").desc()}
-    ranked = rows.order_by().annotate(rank=Window(RowNumber(), **of_agreement))
+    newest_first = Window(
+        RowNumber(), partition_by=[F("client_id"), F("agreement_id")], order_by=F("pk").desc()
+    )
+    ranked = rows.order_by().annotate(rank=newest_first)
     return list(ranked.filter(rank=1).values_list("pk", flat=True))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, ClassVar
 
 from django.http import Http404
@@ -14,7 +15,6 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from billing import agreements, api, crossreferences, usagesheet
-from billing.crossreferences import Wish
 from billing.decisions import Decider, Refused
 from billing.models import AgreementLink, CrossReference, Service
 from billing.preview import connection_of
@@ -178,7 +178,10 @@ class CrossReferencesDoor(APIView):
         product = self.product(level, data.pop("product", None))
         try:
             row = crossreferences.save(
-                level, service, Wish(product=product, **data), by=Decider.of(actor_of(request))
+                level,
+                service,
+                replace(crossreferences.own_wish(level, service), product=product, **data),
+                by=Decider.of(actor_of(request)),
             )
         except Refused as no:
             raise Problem(409, no.code, no.text) from None
@@ -231,7 +234,8 @@ class UsageImport(APIView):
     @extend_schema(operation_id="usage_import", request={"text/csv": bytes}, responses={202: UsageImportOut})
     def post(self, request: Request) -> Response:
         """Columns client, account, service, quantity, measured_on, source. Good lines are always kept."""
-        content = request.data if isinstance(request.data, bytes) else b""  # an empty body is not parsed
+        body: Any = request.data
+        content = body if isinstance(body, bytes) else b""  # an empty body is not parsed
         try:
             found = usagesheet.take_in(
                 content, actor_of(request), quantity_of=api.quantity_of, day_of=api.day_of

@@ -272,9 +272,20 @@ def begun_again(run: PushRun, void: str) -> PushRun:
     PushRun.objects.filter(pk=run.pk).update(
         state=State.VOID, error_text=void.strip(), finished_at=clock.now()
     )
-    names = ("partner_id", "client_id", "credentials_id", "batch_id", "agreement_id", "agreement_name")
-    names += ("undoes_id", "needs_four_eyes", "asked_by_id", "settings_by_id", "delivery_id")
-    return PushRun.objects.create(state=State.PLANNING, **{name: getattr(run, name) for name in names})
+    return PushRun.objects.create(
+        state=State.PLANNING,
+        undoes_id=run.undoes_id,
+        partner_id=run.partner_id,
+        client_id=run.client_id,
+        credentials_id=run.credentials_id,
+        batch_id=run.batch_id,
+        delivery_id=run.delivery_id,
+        agreement_id=run.agreement_id,
+        agreement_name=run.agreement_name,
+        needs_four_eyes=run.needs_four_eyes,
+        asked_by_id=run.asked_by_id,
+        settings_by_id=run.settings_by_id,
+    )
 
 
 def items_of(run: PushRun, undo: Undo) -> list[PushItem]:

@@ -4,17 +4,23 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from typing import Any, cast
 
 import pytest
 from django.urls import reverse
 
-from billing import agreements, proposals, pushdays, questions, synchronize, undo, usage
+from billing import agreements, crossreferencesheet, proposals, pushdays, questions, synchronize, undo, usage
 from billing.decisions import Decider
 from billing.guards import Guards
 from billing.models import AgreementLink, BillingSettings, CrossReference, PushDay, PushRun, Question, Service
-from billing.proof_world import Billed, pass_time
+from billing.proof_world import Billed, billed, pass_time
+from integrations import connections
 from integrations.models import Choice, Delivery
-from integrations.psa.errors import PsaError
+from integrations.psa.errors import NotFound, PsaError, Rejected
+from integrations.psa.plan import Applied, Plan
+from integrations.psa.port import Psa
+from integrations.psa.wanted import WantedLines
+from integrations.sandbox import Sandbox
 from portal import clock
 from tests import make
 
@@ -274,6 +280,92 @@ def test_a_delivery_does_not_wait_for_a_yes_to_what_was_rejected(shop: Billed) -
     shop.sync()
     proposals.reject(PushRun.objects.get(state="waiting"), by=BOSS)
     assert shop.sync().reason != "approval"
+
+
+class Refusing:
+    """A PSA that refuses every write to one line, or every reading of one agreement."""
+
+    def __init__(self, psa: Psa, refused: str) -> None:
+        self.psa, self.refused = psa, refused
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.psa, name)
+
+    def plan_lines(self, wanted: WantedLines) -> Plan:
+        if wanted.agreement_id == self.refused:
+            raise NotFound("There is no such agreement.")
+        return self.psa.plan_lines(wanted)
+
+    def apply(self, plan: Plan) -> Applied:
+        if plan.items[0].record_id == self.refused:
+            raise Rejected("A rule of the PSA holds this line.")
+        return self.psa.apply(plan)
+
+
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_a_line_that_the_psa_refuses_does_not_keep_the_others_from_being_pushed(
+    db: None, sandbox: Sandbox, place: int
+) -> None:
+    shop = billed(sandbox, services=3)
+    first = list(shop.services)[place]
+    others = [key for key in shop.services if key != first]
+    shop.use_all([(shop.client, key, 12) for key in shop.services])
+    with connections.psa_for(shop.credentials) as psa, pytest.raises(Rejected):
+        shop.sync(psa=cast(Psa, Refusing(psa, str(shop.lines[shop.client.pk, first]))))
+    assert shop.quantity(service=first) == 10
+    assert [shop.quantity(service=key) for key in others] == [12, 12]
+    run = PushRun.objects.get()
+    assert (run.state, run.sent_at, run.items.get(service__key=first).state) == ("partly", None, "failed")
+
+
+@pytest.mark.parametrize("place", [1, -1])
+def test_an_agreement_that_is_gone_does_not_keep_the_others_from_being_pushed(
+    db: None, sandbox: Sandbox, place: int
+) -> None:
+    shop = billed(sandbox, services=2)
+    one, two = list(shop.services)[::place]
+    [gone] = Choice.objects.filter(kind="agreement", vanished_at=None, data__recurring=True).exclude(
+        pk__in=AgreementLink.objects.values("agreement")
+    )[:1]
+    AgreementLink.objects.create(
+        partner=shop.partner,
+        client=shop.client,
+        credentials=shop.credentials,
+        agreement=gone,
+        service=shop.services[one],
+    )
+    shop.use_all([(shop.client, key, 12) for key in shop.services])
+    with connections.psa_for(shop.credentials) as psa, pytest.raises(NotFound):
+        shop.sync(psa=cast(Psa, Refusing(psa, gone.psa_id)))
+    assert (shop.quantity(service=one), shop.quantity(service=two)) == (10, 12)
+
+
+# --- Setting up -------------------------------------------------------------------------------------------------------
+
+
+def test_a_file_or_call_that_names_products_leaves_guards_and_ticks_alone(shop: Billed) -> None:
+    mine = CrossReference.objects.filter(organization=shop.organization, service=shop.service)
+    mine.update(
+        jump_percent=5, jump_units=2, updates_description=False, is_billed=False, agreement_type="Gold"
+    )
+    row = mine.get()
+    assert row.product is not None
+
+    def guarded() -> tuple[object, ...]:
+        row.refresh_from_db()
+        return row.jump_percent, row.jump_units, row.updates_description, row.is_billed, row.agreement_type
+
+    file = f"service,product\n{shop.service.key},{row.product.name}\n".encode()
+    found = crossreferencesheet.take_in(shop.organization, shop.credentials, file, by=BOSS)
+    assert (found.taken, guarded()) == (1, (5, 2, False, False, "Gold"))
+    body = {
+        "service": shop.service.key,
+        "organization": str(shop.organization.pk),
+        "product": row.product.psa_id,
+        "is_billed": True,
+    }
+    assert make.api(make.token(shop.partner)).put("/api/v1/cross-references", body).status_code == 200
+    assert guarded()[:2] == (5, 2)
 
 
 # --- Pages ------------------------------------------------------------------------------------------------------------
