@@ -91,7 +91,9 @@ class Groups:
                 acknowledged_at__isnull=False,
                 episode=F("condition__episode"),
             )
-            self.acknowledged = dict(closed.values_list("condition", "acknowledged_at"))
+            self.acknowledged = {
+                row.condition_id: row.acknowledged_at for row in closed if row.acknowledged_at is not None
+            }
         return self.leads
 
     def store(self) -> bool:

@@ -45,10 +45,10 @@ def check_url(url: str) -> str:
     """The address, if it may be called from here. Raises `Misconfigured`; names are looked up at the call."""
     try:
         parts = urlsplit(url.strip())
-        is_whole = bool(parts.hostname) and parts.port != 0
+        is_whole = bool(parts.hostname) and parts.port != 0 and not parts.fragment
     except ValueError:  # a port or a bracketed address that is none
         is_whole = False
-    if not is_whole or parts.fragment or any(letter.isspace() for letter in url.strip()):
+    if not is_whole or any(letter.isspace() for letter in url.strip()):
         raise Misconfigured("Write the whole address, like https://example.com/hook.", field="url")
     transport = Transport(site_of(url), shared=SharedConnection(connections.policy(), pool_size=1))
     transport.shared.close()
