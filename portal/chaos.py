@@ -36,6 +36,14 @@ DISPATCHER = (
     "after-result-commit",
     "released",
 )
+NOTES = (
+    "before-look",
+    "after-look",
+    "before-reopen",
+    "after-reopen",
+    "before-remind",
+    "after-remind",
+)
 SWEEPER = (
     "before-sweep",
     "sweep-listed",
@@ -49,7 +57,7 @@ FOLLOWER = (
     "before-register",
     "registered",
 )
-POINTS = (*WEB, *DISPATCHER, *SWEEPER, *FOLLOWER)
+POINTS = (*WEB, *DISPATCHER, *NOTES, *SWEEPER, *FOLLOWER)
 ANY = "any"
 IN_FLIGHT = 0.02
 
