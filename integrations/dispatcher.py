@@ -34,6 +34,8 @@ logger = logging.getLogger(__name__)
 RENEW_EVERY = 3.0
 IDLE_LANE = 10.0
 KEPT_EXCHANGES = 6
+PATIENCE_WITH_CLASHES = 20
+OUR_MISTAKE = "This is our mistake; it has been logged."
 
 
 class Task(Protocol):
@@ -96,6 +98,9 @@ class HeldLane:
     ceiling: int
     budget: Budget
     in_flight: int = 0
+    clashes: int = 0
+    """Claims in a row that could not be stored. After one, deliveries are claimed singly, so that one of them does not
+    stop the others."""
     idle_since: float = field(default_factory=clock.monotonic)
 
     @property
@@ -230,6 +235,7 @@ class Dispatcher:
         if room <= 0:
             return False
         held.connection.stock_up()
+        claimed: list[Delivery] = []
         try:
             with database.writing():
                 lane = lanes.locked([(held.pk, held.fence)]).get(held.pk)
@@ -238,12 +244,15 @@ class Dispatcher:
                     return False
                 if lane.breaker and held.in_flight:
                     return False
-                claimed = lanes.claim(lane, room)
+                claimed = lanes.claim(lane, 1 if held.clashes else room)
                 ready = self.prepare(claimed)
                 chaos.point("before-claim-commit")
-        except IntegrityError:
-            logger.info("Another delivery of the same subject went first", exc_info=True)
+        except OperationalError:
+            raise
+        except Exception as error:  # noqa: BLE001 - one delivery must not stop a connection, nor this process
+            self.clash(held, claimed, error)
             return False
+        held.clashes = 0
         chaos.point("claimed")
         held.connection.follow(lane.credentials)
         for item in ready:
@@ -256,6 +265,19 @@ class Dispatcher:
         if claimed:
             held.idle_since = clock.monotonic()
         return bool(claimed)
+
+    def clash(self, held: HeldLane, claimed: Sequence[Delivery], error: Exception) -> None:
+        """A claim was rolled back. Mostly another delivery of the same subject went first, which the next look finds;
+        one that cannot be claimed for any other reason, or not for long, is put aside as our mistake."""
+        held.clashes += 1
+        is_race = isinstance(error, IntegrityError)
+        if is_race:
+            logger.info("Another delivery of the same subject went first", exc_info=error)
+        else:
+            logger.error("An attempt could not be prepared", exc_info=error)
+        if len(claimed) == 1 and (not is_race or held.clashes > PATIENCE_WITH_CLASHES):
+            logger.error("Delivery %s is put aside", claimed[0].pk, exc_info=error)
+            lanes.put_aside(claimed[0].pk, f"{type(error).__name__} in the portal. {OUR_MISTAKE}")
 
     def prepare(self, claimed: Sequence[Delivery]) -> list[Task | tuple[Delivery, Outcome]]:
         by_action: dict[str, list[Delivery]] = defaultdict(list)
@@ -282,7 +304,7 @@ class Dispatcher:
         except Exception as error:
             logger.exception("An attempt failed by our mistake", extra={"delivery": str(task.delivery.pk)})
             outcome = outcomes.of_error(
-                PsaError(f"{type(error).__name__} in the portal. This is our mistake; it has been logged."),
+                PsaError(f"{type(error).__name__} in the portal. {OUR_MISTAKE}"),
                 attempts=task.delivery.attempts,
             )
         finally:

@@ -156,6 +156,18 @@ def claim(lane: Lane, most: int) -> list[Delivery]:
     return chosen
 
 
+def put_aside(delivery_id: uuid.UUID, text: str) -> None:
+    """A delivery that cannot even be begun fails, so that those behind it go on; Reprocess tries it again."""
+    Delivery.objects.filter(pk=delivery_id, status__in=CLAIMABLE).update(
+        status=Status.FAILED,
+        reason="bug",
+        error_kind="bug",
+        error_text=text,
+        outcome="",
+        finished_at=clock.now(),
+    )
+
+
 def candidates(lane: uuid.UUID, status: str, now: datetime, *, but: tuple[str, ...], most: int) -> Any:
     """Due deliveries of a lane whose subject is not on its way already, the next ones first, read in index order."""
     in_flight = Delivery.objects.filter(subject=OuterRef("subject"), status__in=IN_FLIGHT).exclude(

@@ -346,3 +346,31 @@ def test_two_that_put_deliveries_of_one_client_back_at_once_wake_one(world: make
     other.join()
     assert counts == [1, 0]
     assert Delivery.objects.filter(status=Status.WAITING).count() == 1
+
+
+@pytest.mark.parametrize("error", [ValueError("odd"), IntegrityError("one_open_ticket_per_condition")])
+def test_a_delivery_that_cannot_be_begun_is_put_aside_and_stops_nobody(
+    world: make.World, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    api = make.api(world.token)
+    for account in ("SRV-1", "SRV-2", "SRV-3", "SRV-4"):
+        api.post("/api/v1/events", make.event(account=account))
+    poison = Delivery.objects.order_by("id")[1]
+    dispatcher = Dispatcher()
+    handler = dispatcher.handlers["ticket"]
+    prepare = handler.prepare
+
+    def stumble(deliveries: Any) -> Any:
+        if poison in deliveries:
+            raise error
+        return prepare(deliveries)
+
+    monkeypatch.setattr(handler, "prepare", stumble)
+    monkeypatch.setattr("integrations.dispatcher.PATIENCE_WITH_CLASHES", 3)
+    turns(dispatcher, lambda: not Delivery.objects.filter(status__in=("waiting", "running")).exists())
+    states = dict(Delivery.objects.values_list("pk", "status"))
+    assert states.pop(poison.pk) == "failed"
+    assert set(states.values()) == {"done"}
+    poison.refresh_from_db()
+    assert poison.reason == "bug"
+    assert "This is our mistake" in poison.error_text
