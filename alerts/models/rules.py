@@ -14,7 +14,8 @@ from portal.tenancy import TenantModel
 
 
 def default_severities() -> list[str]:
-    return [Severity.WARNING.value, Severity.ERROR.value]
+    """What people usually want a ticket for, and what is worse than that."""
+    return [Severity.WARNING.value, Severity.ERROR.value, Severity.CRITICAL.value]
 
 
 class Grouping(models.TextChoices):

@@ -159,7 +159,7 @@ def rule(**fields: Any) -> dict[str, Any]:
 def test_a_new_notification_begins_with_the_usual_answers(browser):
     text = browser.get(reverse("notification_new")).content.decode()
     ticked = re.findall(r'name="severities" value="(\w+)"[^>]*checked', text)
-    assert ticked == ["warning", "error"]
+    assert ticked == ["warning", "error", "critical"]
     assert re.search(r'name="all_event_types" value="yes"[^>]*checked', text)
 
 
