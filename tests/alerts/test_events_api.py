@@ -211,9 +211,9 @@ def test_one_new_event_costs_few_queries(
     world: make.World, api: APIClient, django_assert_max_num_queries: Any
 ) -> None:
     post(api, make.event())
-    with django_assert_max_num_queries(16):
+    with django_assert_max_num_queries(17):
         post(api, make.event(account="SRV-02"))
-    with django_assert_max_num_queries(13):  # two of them because its ticket is not open yet
+    with django_assert_max_num_queries(14):  # two of them because its ticket is not open yet
         post(api, make.event(account="SRV-02"))
 
 
