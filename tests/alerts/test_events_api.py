@@ -178,7 +178,7 @@ def test_the_trace_says_why_there_was_no_ticket(world: make.World, api: APIClien
     url = post(api, make.event(severity="info", action="trigger")).json()["results"][0]["url"]
     trace = api.get(url).json()["trace"]
     rule = next(step for step in trace if step["step"] == "notification")
-    assert (rule["matched"], rule["text"]) == (False, "Severity info is not among warning, error.")
+    assert (rule["matched"], rule["text"]) == (False, "Severity info is not among warning, error, critical.")
     assert Delivery.objects.count() == 0
 
 
