@@ -121,7 +121,7 @@ def test_the_pages_work_without_scripts(
     sign_in(page, manager.email)
     page.get_by_role("link", name="Clients").click()
     page.get_by_role("link", name="Bakery Ott").click()
-    page.get_by_role("link", name="Settings").click()
+    page.get_by_role("link", name="Settings", exact=True).click()
     page.get_by_label("Automatic Ticket Closure").select_option("no")
     page.get_by_role("button", name="Save Ticket Configuration").click()
     expect(page.get_by_text("set here")).to_be_visible()

@@ -326,6 +326,7 @@ POSTED_PAGES = (
 )
 NO_WHOLE_PAGES = {
     "event_export",
+    "cross_references_export",
     "bulk_progress",
     "test_progress",
     "work_order_text",
