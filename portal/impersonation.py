@@ -10,6 +10,7 @@ import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
@@ -25,6 +26,17 @@ LASTS = timedelta(minutes=30)
 STOP = "/impersonation/stop"
 CLOSED = ("/accounts/", "/admin/")
 """One's own password, second factor and the administration are nobody else's."""
+KEYS_AND_PEOPLE = {
+    "credentials_of",
+    "person_change",
+    "person_new",
+    "token_new",
+    "token_revoke",
+    "webhook",
+    "webhook_new",
+    "webhook_rotate",
+}
+"""Pages whose forms are closed meanwhile, also when changes are allowed."""
 
 
 @dataclass(frozen=True)
@@ -111,9 +123,19 @@ class Middleware:
                 return redirect("dashboard")
             if request.method not in {"GET", "HEAD", "OPTIONS"} and not current.may_write:
                 messages.error(request, "You look, and do not change: this impersonation is read-only.")
-                return redirect(request.headers.get("Referer") or "dashboard")
+                return redirect("dashboard")
             request.user = current.person
         return self.get_response(request)
+
+    def process_view(self, request: HttpRequest, *args: Any) -> HttpResponse | None:
+        """Nobody sets a secret, makes a key or lets somebody in under another name."""
+        match = request.resolver_match
+        if getattr(request, "impersonation", None) is None or match is None:
+            return None
+        if match.url_name not in KEYS_AND_PEOPLE or request.method in {"GET", "HEAD", "OPTIONS"}:
+            return None
+        messages.error(request, "Stop impersonating first: keys, secrets and people are changed as oneself.")
+        return redirect("dashboard")
 
 
 def current_of(request: HttpRequest) -> Impersonation | None:

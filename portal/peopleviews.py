@@ -101,11 +101,17 @@ def person_new(request: PageRequest) -> HttpResponse:
     if not form.is_valid():
         return show_team(request, invitation=form)
     try:
-        member = team.invite(request, here(request), form.cleaned_data["email"], form.cleaned_data["role"])
+        member, is_mailed = team.invite(
+            request, here(request), form.cleaned_data["email"], form.cleaned_data["role"]
+        )
     except team.Refused as refusal:
         form.add_refusal("email", str(refusal))
         return show_team(request, invitation=form)
-    messages.success(request, f"{member.user.email} is a member now; a mail says how to sign in.")
+    if is_mailed:
+        messages.success(request, f"{member.user.email} is a member now; a mail says how to sign in.")
+    else:
+        text = "is a member now, but the mail could not be sent. “Forgot password” on the sign-in page sends it again."
+        messages.warning(request, f"{member.user.email} {text}")
     return redirect("team")
 
 

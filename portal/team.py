@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import logging
+
 from allauth.account.forms import ResetPasswordForm
 from django.db import IntegrityError, transaction
 from django.http import HttpRequest
 
 from portal.models import Membership, Partner, Role, User
 
+logger = logging.getLogger(__name__)
+
 
 class Refused(Exception):
     """What was asked for is not possible; the text says why."""
 
 
-def invite(request: HttpRequest, partner: Partner, email: str, role: str) -> Membership:
+def invite(request: HttpRequest, partner: Partner, email: str, role: str) -> tuple[Membership, bool]:
     """Make somebody a member, with a mail through which they set their password if they have none yet.
 
-    Raises Refused for people of the vendor and for members.
+    False with it when the mail could not be sent: the person is a member all the same and can ask for the mail at
+    “forgot password”. Raises Refused for people of the vendor and for members.
     """
     email = email.strip().lower()
     with transaction.atomic():
@@ -32,9 +37,13 @@ def invite(request: HttpRequest, partner: Partner, email: str, role: str) -> Mem
             raise Refused(f"{email} is a member already.") from None
     if not person.has_usable_password():
         form = ResetPasswordForm({"email": person.email})
-        if form.is_valid():
-            form.save(request)
-    return membership
+        try:
+            if form.is_valid():
+                form.save(request)
+        except OSError:  # also what smtplib raises
+            logger.exception("The invitation of %s could not be mailed", person.pk)
+            return membership, False
+    return membership, True
 
 
 def change_role(membership: Membership, role: str) -> None:

@@ -116,17 +116,29 @@ def test_the_partner_reads_who_looked_and_why(partner, manager, staff):
 
 
 def test_it_is_read_only_unless_asked_for_and_then_both_names_are_written(partner, manager, staff):
-    begin(staff, manager, partner).post(reverse("token_new"), {"name": "x", "scopes": ["events:read"]})
-    assert not ApiToken.objects.exists()
-    begin(staff, manager, partner, may_write="on").post(
-        reverse("token_new"), {"name": "x", "scopes": ["events:read"], "days": "30"}
-    )
-    # The answer shows the token, so it is no redirect; the invitation is.
-    begin(staff, manager, partner, may_write="on").post(
-        reverse("person_new"), {"email": "new@northwind.example", "role": Role.VIEWER}
-    )
-    entry = AuditEntry.objects.filter(action="post person_new").get()
+    organization = make.clients.top_level(partner)
+    page = reverse("billing_settings", args=["organization", organization.pk])
+    begin(staff, manager, partner).post(page, {})
+    assert not AuditEntry.objects.filter(action="post billing_settings").exists()
+    begin(staff, manager, partner, may_write="on").post(page, {})
+    entry = AuditEntry.objects.filter(action="post billing_settings").get()
     assert (entry.actor, entry.on_behalf_of) == ("staff@vendor.example", "manager@northwind.example")
+
+
+@pytest.mark.parametrize("name", sorted(impersonation.KEYS_AND_PEOPLE))
+def test_keys_secrets_and_people_are_never_changed_under_another_name(partner, manager, staff, name):
+    make.token(partner)
+    objects = {
+        "credentials_of": ["organization", make.clients.top_level(partner).pk],
+        "person_change": [Membership.objects.get(user=manager).pk],
+        "token_revoke": [ApiToken.objects.get().pk],
+        "webhook": [uuid.uuid4()],
+        "webhook_rotate": [uuid.uuid4()],
+    }
+    browser = begin(staff, manager, partner, may_write="on")
+    answer = browser.post(reverse(name, args=objects.get(name, [])), {"remove": "1"}, follow=True)
+    assert "Stop impersonating first: keys, secrets and people are changed as oneself." in text_of(answer)
+    assert ApiToken.objects.get().revoked_at is None
 
 
 def test_it_ends_by_itself(partner, manager, staff, monkeypatch):
@@ -167,6 +179,17 @@ def test_an_invited_person_gets_a_mail_and_sees_the_partner(partner, manager):
     assert (member.partner, member.role, member.user.has_usable_password()) == (partner, Role.VIEWER, False)
     assert [message.to for message in mail.outbox] == [[member.user.email]]
     assert "/accounts/password/reset/key/" in str(mail.outbox[0].body)
+
+
+def test_a_mail_server_that_is_down_is_told_and_the_person_is_a_member(partner, manager, monkeypatch):
+    def refuse(*args: Any, **more: Any) -> None:
+        raise ConnectionRefusedError
+
+    monkeypatch.setattr("allauth.account.forms.ResetPasswordForm.save", refuse)
+    form = {"email": "new@northwind.example", "role": Role.VIEWER}
+    answer = browser_of(manager).post(reverse("person_new"), form, follow=True)
+    assert "the mail could not be sent" in text_of(answer)
+    assert Membership.objects.filter(user__email="new@northwind.example").exists()
 
 
 def test_one_who_has_a_password_gets_no_mail(partner, manager):
