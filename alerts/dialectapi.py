@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import serializers
+from rest_framework.exceptions import Throttled
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -16,7 +17,7 @@ from alerts.api import ResultsOut, rejected, result_of
 from alerts.dialects import Malformed
 from alerts.incoming import Incoming
 from alerts.models import Condition
-from portal import clock, tokens
+from portal import clock, ratelimits, tokens
 from portal.access import Actor
 from portal.models import ApiToken
 from portal.rest import Problem, actor_of
@@ -57,7 +58,7 @@ class PagerDuty(APIView):
         message = request.data
         if not isinstance(message, dict):
             return invalid("Event object is invalid", "The body must be an object.")
-        actor, client = routed(message.get("routing_key"))
+        actor, client = routed(request, message.get("routing_key"))
         key = message.get("dedup_key")
         if key is None or key == "":
             key = clock.new_id().hex
@@ -95,8 +96,8 @@ def invalid(message: str, *errors: str) -> Response:
     return Response({"status": "invalid event", "message": message, "errors": list(errors)}, status=400)
 
 
-def routed(routing_key: Any) -> tuple[ApiToken, str]:
-    """The token of a routing key, and the client behind it, if any."""
+def routed(request: Request, routing_key: Any) -> tuple[ApiToken, str]:
+    """The token of a routing key, and the client behind it, if any; counted like every other request of the token."""
     text, _, client = routing_key.partition(":") if isinstance(routing_key, str) else ("", "", "")
     token = tokens.find_token(text.strip())
     if token is None:
@@ -106,6 +107,9 @@ def routed(routing_key: Any) -> tuple[ApiToken, str]:
     if SCOPE not in token.scopes:
         raise Problem(403, "missing_scope", f"This token lacks the scope “{SCOPE}”.", scope=SCOPE)
     tokens.note_use(token)
+    request._request.rate_limit = standing = ratelimits.take(token)  # type: ignore[attr-defined]
+    if not standing.is_allowed:
+        raise Throttled(standing.reset)
     return token, client.strip()
 
 

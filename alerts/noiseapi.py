@@ -20,7 +20,7 @@ from alerts.models import DropFilter, Grouping, Notification, NotificationVersio
 from integrations.models import Action
 from integrations.models.eventlog import Severity
 from portal import rest
-from portal.clients import find_clients
+from portal.clients import find_clients, uuid_of
 from portal.models import Account, Organization, Partner
 from portal.rest import Problem, actor_of
 from portal.tenancy import TenantModel
@@ -38,20 +38,13 @@ def partner_of(request: Request) -> Partner:
     if actor.partner_id is not None:
         return Partner.objects.get(pk=actor.partner_id)
     named = request.query_params.get("partner") or ""
-    key = rest_uuid(named)
+    key = uuid_of(named)
     found = Partner.objects.filter(pk=key).first() if key else Partner.objects.filter(slug=named).first()
     if found is None:
         raise Problem(
             400, "partner_needed", "Say in “partner” which partner it is for (id or slug).", field="partner"
         )
     return found
-
-
-def rest_uuid(text: str) -> uuid.UUID | None:
-    try:
-        return uuid.UUID(text)
-    except ValueError:
-        return None
 
 
 def one_of(request: Request, model: type[TenantModel], pk: uuid.UUID) -> Any:

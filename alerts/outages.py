@@ -122,7 +122,11 @@ def summary_of(outage: Outage) -> str:
 
 
 def tell(key: uuid.UUID) -> int:
-    """One entry in the event log and one e-mail to the partner's managers, if it was long enough to be worth it."""
+    """One entry in the event log and one e-mail to the partner's managers, if it was long enough to be worth it.
+
+    A mail server that is down is tried again at the next look; a worker that dies before the mail is out leaves the
+    entry only.
+    """
     with transaction.atomic():
         outage = (
             Outage.objects.select_for_update(of=("self",))
@@ -137,8 +141,15 @@ def tell(key: uuid.UUID) -> int:
             return 0
         database.insert_new([entry_of(outage)])
     message = message_about(outage)
-    if message.to:
-        message.send(fail_silently=True)
+    try:
+        if message.to:
+            message.send()
+    except OSError:  # also what smtplib raises; the entry in the log stays one
+        Outage.objects.filter(pk=key).update(told_at=None)
+        logger.warning(
+            "The e-mail about an outage could not be sent; the next look tries again", exc_info=True
+        )
+        return 0
     return 1
 
 

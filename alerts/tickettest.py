@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 import time
-import uuid
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
@@ -56,7 +55,7 @@ def ask(client: Client, *, account: Account | None = None, by: str) -> TicketTes
         client=client,
         account=account,
         credentials=lane.credentials,
-        external_ref=f"{PREFIX}:{uuid.uuid4().hex}",
+        external_ref=f"{PREFIX}:{clock.new_id().hex}",
         asked_by=by[:254],
     )
     try:
@@ -158,12 +157,12 @@ def walk(row: TicketTest, psa: Psa, wanted: WantedTicket) -> bool:
 
 
 def attempt(row: TicketTest, name: str, act: Callable[[], str]) -> bool:
-    began = time.monotonic()
+    began = clock.monotonic()
     try:
         text = act()
     except PsaError as error:
-        return told(row, name, error, time.monotonic() - began)
-    row.steps.append(step(name, True, text, seconds=time.monotonic() - began))
+        return told(row, name, error, clock.monotonic() - began)
+    row.steps.append(step(name, True, text, seconds=clock.monotonic() - began))
     row.save(update_fields=["steps", "psa_id", "url"])
     return True
 

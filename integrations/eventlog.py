@@ -74,18 +74,18 @@ def foresee(deliveries: QuerySet[Delivery]) -> dict[uuid.UUID, Verdict]:
     rows = list(
         deliveries.annotate(is_busy=Exists(busy))
         .order_by("id")
-        .values_list("pk", "partner_id", "subject", "status", "due_at", "client_id", "is_busy")
+        .values_list("pk", "partner_id", "subject", "status", "due_at", "client_id", "action", "is_busy")
     )
     clients = list(Client.objects.filter(pk__in={row[5] for row in rows}))
     lanes = effective.lanes_of(clients)
     newest = {(row[1], row[2]): row[0] for row in rows if row[3] in AT_REST}
     found: dict[uuid.UUID, Verdict] = {}
-    for key, partner, subject, status, due_at, client, is_busy in rows:
+    for key, partner, subject, status, due_at, client, action, is_busy in rows:
         if status == Status.WAITING and due_at > now:
             found[key] = Verdict.SOONER
         elif status not in AT_REST or is_busy:
             found[key] = Verdict.ON_ITS_WAY
-        elif lanes.get(client) is None:
+        elif action not in OUTBOUND and lanes.get(client) is None:
             found[key] = Verdict.NO_PSA
         else:
             found[key] = Verdict.AGAIN if newest[partner, subject] == key else Verdict.OLDER

@@ -14,8 +14,8 @@ from alerts import dialects, incoming
 from alerts.dialects import Malformed
 from alerts.models import Condition
 from integrations.models import Event
-from portal import clock
-from portal.models import Client
+from portal import clock, ratelimits
+from portal.models import ApiToken, Client
 from tests import make
 
 pytestmark = pytest.mark.django_db
@@ -124,6 +124,14 @@ def test_a_malformed_page_is_refused_in_pagerdutys_form(client, token, change, s
     assert answer.status_code == status
     assert words in str(answer.json())
     assert Event.objects.count() == 0
+
+
+def test_pages_are_counted_like_every_other_request_of_the_token(client, token, monkeypatch):
+    monkeypatch.setattr(ratelimits, "_ours", {})
+    ApiToken.objects.update(requests_a_minute=2)
+    answers = [APIClient().post(PAGER, page(f"{token}:19652"), format="json") for _ in range(3)]
+    assert [answer.status_code for answer in answers] == [202, 202, 429]
+    assert answers[2]["Retry-After"]
 
 
 def test_a_token_without_the_scope_pages_nobody(client):

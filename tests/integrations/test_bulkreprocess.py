@@ -53,7 +53,12 @@ def test_the_preview_counts_what_then_happens_and_writes_nothing(scene):
 
 def test_without_a_psa_the_preview_says_so(scene):
     Credentials.objects.update(kind="none")
-    assert eventlog.foresee(Delivery.objects.all()) == {scene.delivery.pk: Verdict.NO_PSA}
+    mail = delivered(scene.event, scene.world, action="email", subject="email:1")
+    assert eventlog.foresee(Delivery.objects.all()) == {
+        scene.delivery.pk: Verdict.NO_PSA,
+        mail.pk: Verdict.AGAIN,
+    }
+    assert eventlog.reprocess(Delivery.objects.filter(pk=mail.pk)) == 1
 
 
 def test_the_page_previews_ticked_events(scene):
