@@ -6,9 +6,11 @@ condition that still fails gets one ticket, and one that is fine gets none.
 
 from __future__ import annotations
 
+import logging
 import uuid
 from collections.abc import Sequence
 
+from django.db import OperationalError
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from alerts import conditions, intake, routing, stormtickets
@@ -18,6 +20,7 @@ from alerts.noise import Noise
 from integrations.models import Action, Event
 from portal import chaos, clock, database
 
+logger = logging.getLogger(__name__)
 AT_ONCE = 100
 MOST = 5000
 
@@ -45,10 +48,20 @@ def release_due() -> int:
     for storm in Storm.objects.filter(ended_at=None).values_list("pk", flat=True):
         keys += stormtickets.look_after(storm)
     keys = list(dict.fromkeys(keys))
-    ended = 0
-    for start in range(0, len(keys), AT_ONCE):
-        ended += release(keys[start : start + AT_ONCE])
-    return ended
+    return sum(release_patiently(keys[start : start + AT_ONCE]) for start in range(0, len(keys), AT_ONCE))
+
+
+def release_patiently(keys: Sequence[uuid.UUID]) -> int:
+    """As `release`; one hold that cannot be judged, by a mistake of ours, does not keep the others."""
+    try:
+        return release(keys)
+    except OperationalError:
+        raise
+    except Exception:
+        if len(keys) == 1:
+            logger.exception("Hold %s cannot be judged; it stays until the next look", keys[0])
+            return 0
+        return sum(release_patiently([key]) for key in keys)
 
 
 def release(keys: Sequence[uuid.UUID]) -> int:

@@ -6,6 +6,7 @@ worker died is sent again with the same `webhook-id`, by which the receiver tell
 
 from __future__ import annotations
 
+import logging
 import uuid
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -19,7 +20,7 @@ from django.db.models import F, Q, QuerySet
 from alerts import outbound
 from alerts.models import WebhookEndpoint
 from integrations import lanes, outcomes, webhooks
-from integrations.dispatcher import KEPT_EXCHANGES
+from integrations.dispatcher import KEPT_EXCHANGES, OUR_MISTAKE
 from integrations.models import Action, Delivery, Status
 from integrations.psa.errors import Misconfigured, PsaError
 from integrations.psa.port import Exchange
@@ -27,6 +28,7 @@ from portal import background, clock, database
 from portal.encryption import DecryptionFailed
 from portal.models import Partner
 
+logger = logging.getLogger(__name__)
 LEASE = timedelta(seconds=90)
 TURN = 40.0
 """Seconds that one worker sends to one endpoint before the next may."""
@@ -221,6 +223,11 @@ def attempt(row: WebhookEndpoint, delivery: Delivery) -> None:
         failed(row, delivery, Misconfigured(str(error), field="secret", advice="Make a new secret for it."))
     except PsaError as error:
         failed(row, delivery, error)
+    except Exception as error:
+        logger.exception("Webhook delivery %s could not be made", delivery.pk)
+        delivery.status, delivery.reason, delivery.error_kind = Status.FAILED, "bug", "bug"
+        delivery.error_text = delivery.outcome = f"{type(error).__name__} in the portal. {OUR_MISTAKE}"
+        delivery.finished_at = clock.now()
     else:
         delivery.status, delivery.reason = Status.DONE, ""
         delivery.outcome = f"{row.name} took it."

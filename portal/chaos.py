@@ -50,6 +50,7 @@ SWEEPER = (
     "before-adopt",
     "swept",
 )
+WORKER = ("before-release-commit",)
 FOLLOWER = (
     "before-inbound-commit",
     "inbound-taken",
@@ -57,7 +58,7 @@ FOLLOWER = (
     "before-register",
     "registered",
 )
-POINTS = (*WEB, *DISPATCHER, *NOTES, *SWEEPER, *FOLLOWER)
+POINTS = (*WEB, *DISPATCHER, *NOTES, *SWEEPER, *WORKER, *FOLLOWER)
 ANY = "any"
 IN_FLIGHT = 0.02
 

@@ -190,6 +190,27 @@ def test_what_fails_in_a_window_gets_its_ticket_when_the_window_is_over(
     assert "holds it no longer" in texts(event)
 
 
+def test_a_hold_that_cannot_be_judged_keeps_no_other(
+    site: Site, time_stands: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    window(site)
+    for account in ("SRV-01", "SRV-02", "SRV-03"):
+        site.fail(account)
+    poison = Hold.objects.order_by("pk")[1]
+    judge = release.judge_again
+
+    def stumble(hold: Hold, *more: Any) -> None:
+        if hold.pk == poison.pk:
+            raise ValueError("odd")
+        judge(hold, *more)
+
+    monkeypatch.setattr(release, "judge_again", stumble)
+    time_stands.pass_minutes(60)
+    assert release.release_due() == 2
+    assert list(Hold.objects.all()) == [poison]
+    assert orders() == ["Tickets", "Tickets"]
+
+
 def test_a_window_that_ends_early_or_is_deleted_releases_and_an_extended_one_goes_on(
     site: Site, time_stands: Clock
 ) -> None:

@@ -83,6 +83,25 @@ def sent() -> Delivery:
 # --- Webhooks ---------------------------------------------------------------------------------------------------------
 
 
+def test_a_message_that_cannot_be_made_stops_no_other(
+    site: Site, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row, _ = hook(site, receiver.url)
+    odd = site.fail("SRV-01")
+    site.fail("SRV-02")
+    payload = webhooks.outbound.payload_of
+
+    def stumble(event: Any) -> Any:
+        if event.pk == odd.pk:
+            raise ValueError("odd")
+        return payload(event)
+
+    monkeypatch.setattr(webhooks.outbound, "payload_of", stumble)
+    assert webhooks.send_to(row.pk) == 2
+    told = Delivery.objects.filter(action="webhook").order_by("id").values_list("status", "reason")
+    assert list(told) == [("failed", "bug"), ("done", "")]
+
+
 def test_k4_a_webhook_is_signed_as_standard_webhooks_say(site: Site, receiver: Receiver) -> None:
     row, secret = hook(site, receiver.url)
     event = site.fail()
