@@ -21,12 +21,15 @@ EVENTS  ?= 500
 KILLS   ?= 50
 SEED    ?= 1
 
+# Fuzz: how many requests of each kind for every call
+EXAMPLES ?= 60
+
 # Where make postgres-test finds its servers
 POSTGRES_URL ?= postgres://postgres@127.0.0.1:5432/psap_test
 TEST_REDIS_URL ?= redis://127.0.0.1:6379/9
 
 .DEFAULT_GOAL := help
-.PHONY: help .venv dev run test coverage check deploy-check fmt bench chaos contract kills proofs postgres-test browser-test lock clean
+.PHONY: help .venv dev run test coverage check deploy-check fmt bench chaos contract fuzz kills parity proofs postgres-test browser-test lock clean
 
 help: ## show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-zA-Z.-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -58,13 +61,13 @@ run: .venv ## start everything with a demo partner and a pretend PSA; Ctrl-C sto
 # ------------------------------------------------------------------------------------------------ trusting it
 
 test: dev ## run every test that needs nothing but Python (on SQLite)
-	$(OFFLINE) $(PYTEST) -n $(JOBS) -m "not (postgres or $(NEEDS_MORE_THAN_PYTHON))" $(ARGS)
+	$(OFFLINE) $(PYTEST) -n $(JOBS) --dist worksteal -m "not (postgres or $(NEEDS_MORE_THAN_PYTHON))" $(ARGS)
 
 coverage: dev ## the same, and say which lines no test reached
 	$(OFFLINE) $(PYTEST) -n $(JOBS) -m "not (postgres or $(NEEDS_MORE_THAN_PYTHON))" --cov --cov-report=term-missing:skip-covered $(ARGS)
 
 postgres-test: dev ## run them on PostgreSQL and Redis, with those that only make sense there (POSTGRES_URL=...)
-	DATABASE_URL=$(POSTGRES_URL) REDIS_URL=$(TEST_REDIS_URL) $(PYTEST) --create-db -n $(JOBS) -m "not ($(NEEDS_MORE_THAN_PYTHON))" $(WITHOUT_DATABASE) $(ARGS)
+	DATABASE_URL=$(POSTGRES_URL) REDIS_URL=$(TEST_REDIS_URL) $(PYTEST) --create-db -n $(JOBS) -m "not ($(NEEDS_MORE_THAN_PYTHON))" $(WITHOUT_DATABASE) --ignore=tests/fuzz $(ARGS)
 
 browser-test: dev ## look at the pages with Chromium, as a partner would
 	$(OFFLINE) $(PYTEST) -m browser $(ARGS)
@@ -100,8 +103,14 @@ chaos: dev ## kill the product while it works and count what was lost: EVENTS, K
 contract: dev ## the promises of the PSA port, kept by the fake and by both adapters: a table, and validated pairs
 	$(OFFLINE) $(BIN)/python -m tests.contract $(ARGS)
 
+fuzz: dev ## try to make the API contradict its own document (EXAMPLES of each kind for every call)
+	$(OFFLINE) EXAMPLES=$(EXAMPLES) $(PYTEST) -s -p no:logging tests/fuzz $(ARGS)
+
 kills: dev ## kill and hang each process of the product in turn; be whole again within 30 s (table in var/artefacts)
 	$(OFFLINE) $(PYTEST) -m chaos -s tests/chaos/test_supervisor.py $(ARGS)
+
+parity: dev ## what partners are used to: each rule with its test or its guide row, and what is open (ARGS=--write)
+	@$(BIN)/python -m tests.parity $(ARGS)
 
 proofs: dev ## show what nobody else has, with figures; what is not built yet says so
 	$(MANAGE) proofs $(ARGS)

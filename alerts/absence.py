@@ -262,6 +262,19 @@ def learn_again(row: Expectation) -> None:
     learn_of([row.client_id])
 
 
+def forget(client: Client, *, account: Account | None, event_type: str, is_enabled: bool = True) -> None:
+    """What a person said is forgotten, and learnt again; with `is_enabled` False it is not watched either."""
+    row, _ = Expectation.objects.get_or_create(
+        client=client, account=account, event_type=event_type, defaults={"partner_id": client.partner_id}
+    )
+    if row.is_set:
+        row.is_set, row.tolerance = False, Decimal(2)
+        row.save(update_fields=["is_set", "tolerance"])
+        learn_of([client.pk])
+        row.refresh_from_db()
+    switch(row, is_enabled=is_enabled)
+
+
 def switch(row: Expectation, *, is_enabled: bool) -> None:
     """Watch it or not; what was reported missing is over when nobody watches."""
     Expectation.objects.filter(pk=row.pk).update(is_enabled=is_enabled)

@@ -6,6 +6,7 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin
+from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.html import format_html
 
@@ -18,10 +19,15 @@ from alerts.models import (
     ClientAddress,
     ClosingStatus,
     Condition,
+    DailyFigures,
     EventType,
+    GuidedSetup,
     KeyShape,
+    MonthlyUsage,
     Notification,
     Outage,
+    Replay,
+    RuleDraft,
     SettingChange,
     Ticket,
     TicketSettings,
@@ -164,6 +170,45 @@ class SettingChangeAdmin(TenantLogAdmin):
 class ClientAddressAdmin(TenantLogAdmin):
     list_display = ("client", "__str__", "location", "id_number", "read_at", "edited_by", "trouble")
     search_fields = ("client__name", "id_number", "city")
+
+
+@admin.register(DailyFigures)
+class DailyFiguresAdmin(TenantLogAdmin):
+    list_display = ("day", "opened", "closed", "outcomes", "half_within", "most_within", "counted_at")
+    search_fields = ("=day",)
+
+
+@admin.register(MonthlyUsage)
+class MonthlyUsageAdmin(TenantLogAdmin):
+    list_display = ("month", "service", "quantity", "clients", "counted_at")
+    list_filter = ("service",)
+    search_fields = ("service__name",)
+
+
+@admin.register(GuidedSetup)
+class GuidedSetupAdmin(TenantLogAdmin):
+    """Which steps a partner left out, and what came of the last first preview."""
+
+    list_display = ("credentials", "begun_at", "begun_by", "left_out", "preview_passed", "preview_done_at")
+    list_filter = ("preview_passed",)
+    list_select_related = ("credentials__organization", "credentials__client")
+    search_fields = ("begun_by", "preview_text")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        return super().get_queryset(request).defer("credentials__secret")
+
+
+@admin.register(RuleDraft)
+class RuleDraftAdmin(TenantLogAdmin):
+    list_display = ("name", "created_at", "created_by", "changed_at", "changed_by")
+    search_fields = ("name", "created_by")
+
+
+@admin.register(Replay)
+class ReplayAdmin(TenantLogAdmin):
+    list_display = ("since", "until", "draft_name", "state", "events", "asked_at", "asked_by", "finished_at")
+    list_filter = ("state",)
+    search_fields = ("draft_name", "asked_by")
 
 
 @admin.register(TicketTest)

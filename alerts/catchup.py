@@ -18,7 +18,7 @@ from integrations import effective, eventlog, outcomes
 from integrations.models import Action, Delivery, Event, Status
 from integrations.models.eventlog import OUTBOUND, UNSETTLED
 from integrations.outcomes import Outcome
-from portal import clock, disabled
+from portal import clock, disabled, onebyone
 from portal.models import Client, Disabling
 
 AT_ONCE = 500
@@ -101,7 +101,9 @@ def end_due() -> int:
     still_off = Disabling.objects.filter(client=OuterRef("client"), ended_at=None)
     rows = Delivery.objects.filter(status=Status.HELD, reason=disabled.REASON).exclude(Exists(still_off))
     found = rows.order_by().values_list("partner_id", "client_id").distinct()[:AT_ONCE]
-    return sum(release([client], partner) for partner, client in found)
+    return onebyone.each(
+        found, lambda one: release([one[1]], one[0]), what="What clients held while they were off"
+    )
 
 
 # --- Catching up ------------------------------------------------------------------------------------------------------

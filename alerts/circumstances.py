@@ -8,6 +8,8 @@ from __future__ import annotations
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
 
 from django.conf import settings
 
@@ -15,8 +17,10 @@ from alerts import conditions
 from alerts.lifecycle import Lifecycle, lifecycle_of
 from alerts.models import ClosingStatus, Condition, Ticket
 from alerts.ticketsettings import SettingsOf
+from alerts.wantedticket import wanted_ticket
 from integrations import companies, effective
 from integrations.models import Credentials, Delivery, Event, Lane
+from integrations.psa.wanted import WantedTicket
 from portal import clock, database, disabled
 from portal.models import Client, Disabling
 
@@ -57,6 +61,7 @@ _former = database.Prepared(
 INTENT = (
     "sent_at",
     "misses",
+    "was_answered",
     "state",
     "closed_at",
     "credentials",
@@ -75,10 +80,16 @@ def facts_of(deliveries: Sequence[Delivery]) -> list[Facts]:
 
 
 class Circumstances:
-    """Everything around a batch's tickets, looked up once: connection, companies, settings, modes, opening events."""
+    """Everything around a batch's tickets, looked up once: connection, companies, settings, modes, opening events.
 
-    def __init__(self, credentials: Credentials) -> None:
+    `now` is the moment for which is decided.
+    """
+
+    ticket_row: Any = Ticket
+
+    def __init__(self, credentials: Credentials, now: datetime) -> None:
         self.credentials = credentials
+        self.now = now
         self.lanes: dict[uuid.UUID, Lane | None] = {}
         self.companies: dict[tuple[uuid.UUID, uuid.UUID], str] = {}
         self.catch_all: str | None = None
@@ -96,7 +107,7 @@ class Circumstances:
         """All facts are of one lane, hence of one connection and one partner."""
         lane = facts[0].delivery.lane
         assert lane is not None  # a running delivery has one, a constraint says
-        self = cls(lane.credentials)
+        self = cls(lane.credentials, clock.now())
         clients = {fact.condition.client_id for fact in facts}
         self.lanes = effective.lanes_of(
             {fact.condition.client_id: fact.condition.client for fact in facts}.values()
@@ -142,11 +153,28 @@ class Circumstances:
         """In the catch-all company a ticket begins with the client's name."""
         return self.catch_all is not None and (client.pk, self.credentials.pk) not in self.companies
 
+    def wanted(
+        self, condition: Condition, ticket: Ticket, company: str, state: Literal["open", "closed"]
+    ) -> WantedTicket:
+        """How the condition's ticket should look at this connection."""
+        return wanted_ticket(
+            condition,
+            self.events.get(condition.opened_by or clock.NIL_UUID),
+            settings=self.settings[condition.partner_id],
+            credentials=self.credentials,
+            company=company,
+            external_ref=ticket.external_ref,
+            state=state,
+            known_id=ticket.psa_id or None,
+            created_at=ticket.created_at,
+            is_caught=self.is_caught(condition.client),
+        )
+
     def new_ticket(self, condition: Condition) -> Ticket:
         """The intent to open a ticket, stored before anything is sent."""
         former = self.former.get(condition.pk)
         generation = former.generation + 1 if former else 1
-        ticket = Ticket(
+        ticket: Ticket = self.ticket_row(
             partner_id=condition.partner_id,
             condition=condition,
             credentials=self.credentials,
@@ -154,7 +182,8 @@ class Circumstances:
             external_ref=f"{settings.INSTALLATION}:{condition.pk.hex}:{generation}",
             summary=condition.summary,
             episode=condition.episode,
-            sent_at=clock.now(),
+            created_at=self.now,
+            sent_at=self.now,
         )
         self.new.append(ticket)
         return ticket

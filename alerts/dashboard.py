@@ -14,7 +14,7 @@ from django.urls import reverse
 from alerts import outages
 from alerts.models import Condition, KeyShape, Notification, Outage, Ticket, TicketSettings
 from integrations.models import Action, CompanyLink, Credentials, Delivery, Event, Lane, Status
-from integrations.models.connections import Kind
+from integrations.models.connections import Kind, Standing
 from portal import clock
 from portal.models import Partner
 
@@ -85,6 +85,7 @@ def troubled_lanes(rows: Rows, most: int = 20) -> list[Lane]:
     """Connections that need somebody: stopped, not permitted, paused, or with a failed test."""
     trouble = ~Q(breaker="") | ~Q(blocked={}) | Q(is_paused=True) | Q(credentials__test_passed=False)
     found = rows(Lane).filter(trouble).exclude(credentials__kind=Kind.NONE)
+    found = found.exclude(credentials__standing=Standing.DRAFT)
     found = found.select_related("partner", "credentials__organization", "credentials__client")
     return list(found.defer("credentials__secret").order_by("breaker_since", "pk")[:most])
 
@@ -121,7 +122,7 @@ def notices(rows: Rows) -> list[Notice]:
 
 def steps(partner: Partner) -> list[Step]:
     """The way from an empty portal to the first ticket."""
-    connected = Credentials.objects.filter(partner=partner).exclude(kind=Kind.NONE)
+    connected = Credentials.objects.filter(partner=partner, standing=Standing.CURRENT).exclude(kind=Kind.NONE)
     rules = Notification.objects.filter(partner=partner, is_enabled=True)
     return [
         Step("Enter PSA Credentials", "credentials", connected.exists()),

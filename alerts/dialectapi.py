@@ -139,7 +139,7 @@ class Alertmanager(APIView):
         parameters=[
             OpenApiParameter("client", OpenApiTypes.STR, description="When all alerts are of one client.")
         ],
-        responses={202: ResultsOut},
+        responses={202: ResultsOut, 422: ResultsOut},
     )
     def post(self, request: Request) -> Response:
         """One event an alert, in their order. When none could be taken in, the answer is 422, which Alertmanager logs

@@ -6,6 +6,7 @@ about the ticket is made, which reads the ticket again. Only a ticket that a per
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 
@@ -57,6 +58,17 @@ class FollowedTickets:
         return list(
             rows.order_by(F("seen_at").asc(nulls_first=True), "pk").values_list("psa_id", flat=True)[:most]
         )
+
+    def moved_companies(
+        self, credentials: Credentials, clients: Collection[uuid.UUID]
+    ) -> dict[uuid.UUID, str]:
+        rows = Ticket.objects.filter(credentials=credentials, closed_at=None, condition__client__in=clients)
+        moved = rows.exclude(moved_to_company="").order_by("pk")
+        return dict(moved.values_list("condition__client", "moved_to_company"))
+
+    def settle_company(self, credentials: Credentials, client: uuid.UUID, company: str) -> None:
+        rows = Ticket.objects.filter(credentials=credentials, condition__client=client, closed_at=None)
+        rows.filter(moved_to_company=company).update(company_id=company, moved_to_company="")
 
     def note(self, credentials: Credentials, states: Sequence[TicketState], gone: Collection[str]) -> int:
         by_id = {state.id: state for state in states}

@@ -183,3 +183,9 @@ def initial_of(row: Notification | None) -> dict[str, Any]:
         "members": row.members,
         "webhook": str(row.webhook_id or ""),
     }
+
+
+class RemarkForm(PortalForm):
+    """What did not match at a step of the guided set-up."""
+
+    text = forms.CharField(max_length=2000)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from django.db.models import Exists, F, OuterRef
 
@@ -32,6 +32,8 @@ def value_of(event: Event, rule: Notification) -> str:
 
 class Groups:
     """Leads and outages for one batch; read when they are first asked for, all at once."""
+
+    lead_row: Any = GroupLead
 
     def __init__(self, noise: Noise) -> None:
         self.noise = noise
@@ -68,7 +70,7 @@ class Groups:
         if not rule.grouping:
             return
         key = key_of(event, condition, rule)
-        row = self.known().get(key) or GroupLead(
+        row = self.known().get(key) or self.lead_row(
             partner_id=condition.partner_id, client_id=key[0], notification_id=key[1], value=key[2]
         )
         row.condition = condition

@@ -12,6 +12,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.db import OperationalError, transaction
 from django.db.models import (
@@ -315,7 +316,7 @@ def judge_one(
     transition = conditions.move(condition, event) if condition else Transition.NONE
     if condition is not None:
         event.trace.append(condition_step(condition, transition, event))
-        noise.changed(condition, transition)
+        noise.changed(condition, transition, event)
     answers = rules.ask(event, known_client(event))
     event.trace.extend(answer.as_json() for answer in answers)
     matched = catchup.silenced(event, off, [answer.notification for answer in answers if not answer.why_not])
@@ -479,15 +480,20 @@ def ticketless(rows: Iterable[Condition]) -> dict[uuid.UUID, Fruitless]:
         if order.status in UNSETTLED or order.status == Status.HELD:
             missing.discard(key)
     return {
-        key: Fruitless(
-            "Its ticket is no longer there."
-            if order.status == Status.DONE
-            else f"No ticket is open: {order.outcome}",
-            order.created_at + AGAIN_AFTER[Status(order.status)],
-        )
+        key: fruitless(order)
         for key, order in newest.items()
         if key in missing and order.status in AGAIN_AFTER
     }
+
+
+def fruitless(order: Delivery) -> Fruitless:
+    """What is said of an order that is at rest and of which there is no ticket."""
+    text = (
+        "Its ticket is no longer there."
+        if order.status == Status.DONE
+        else f"No ticket is open: {order.outcome}"
+    )
+    return Fruitless(text, order.created_at + AGAIN_AFTER[Status(order.status)])
 
 
 _with_ticket = database.Prepared(
@@ -502,6 +508,8 @@ _with_ticket = database.Prepared(
 
 class Orders:
     """Deliveries to be stored at the end of a batch. `fruitless` are conditions whose last order came to nothing."""
+
+    delivery_row: Any = Delivery
 
     def __init__(self, fruitless: dict[uuid.UUID, Fruitless]) -> None:
         self.fruitless = fruitless
@@ -524,7 +532,7 @@ class Orders:
             return
         if action == Action.WEBHOOK:
             self.hooked.add(subject)
-        delivery = Delivery(
+        delivery = self.delivery_row(
             partner_id=known_client(event).partner_id,
             event=event,
             client_id=known_client(event).pk,
@@ -544,7 +552,9 @@ class Orders:
             return
         for_psas = [event for event, row in self.rows if row.action not in OUTBOUND]
         lanes = effective.lanes_of({event.client_id: known_client(event) for event in for_psas}.values())
-        synchronize.put_into_window([row for _, row in self.rows if row.action == Action.SYNCHRONIZE])
+        if syncs := [row for _, row in self.rows if row.action == Action.SYNCHRONIZE]:
+            synchronize.put_into_window(syncs)
+            synchronize.widen([row.subject for row in syncs])
         for _, row in self.rows:
             if row.action not in OUTBOUND:
                 assign_lane(row, lanes[row.client_id])

@@ -8,19 +8,23 @@ from alerts import (
     absence,
     addresses,
     catchup,
+    charts,
+    guide,
     intake,
     lifecycle,
     mails,
     outages,
     release,
+    replays,
     ticketsweep,
     tickettest,
     webhooks,
 )
 from integrations.models import Credentials, Event
-from integrations.models.connections import Kind
+from integrations.models.connections import Kind, Standing
 from integrations.psa.errors import PsaError
 from portal import background
+from portal.models import Partner
 
 logger = logging.getLogger(__name__)
 
@@ -57,9 +61,14 @@ def test_ticket(test_id: str) -> None:
     tickettest.run(test_id)
 
 
+def first_preview(credentials_id: str) -> None:
+    guide.carry_out_preview(credentials_id)
+
+
 def sweep() -> None:
     """One job a connection, so that one PSA's trouble does not delay another's sweep."""
-    for key in Credentials.objects.exclude(kind=Kind.NONE).values_list("pk", flat=True):
+    rows = Credentials.objects.exclude(kind=Kind.NONE).exclude(standing=Standing.DRAFT)
+    for key in rows.values_list("pk", flat=True):
         background.enqueue("alerts.jobs.sweep_connection", str(key))
 
 
@@ -99,5 +108,34 @@ def look_for_absences() -> None:
     absence.look()
 
 
+def count_days() -> None:
+    """One job a partner, so that one with many events delays no other's charts."""
+    for key in charts.connected():
+        background.enqueue("alerts.jobs.count_days_of", str(key))
+
+
+def count_days_of(partner_id: str) -> None:
+    for partner in Partner.objects.filter(pk=partner_id):
+        charts.count_days(partner)
+
+
+def count_months() -> None:
+    for key in charts.connected():
+        background.enqueue("alerts.jobs.count_months_of", str(key))
+
+
+def count_months_of(partner_id: str) -> None:
+    for partner in Partner.objects.filter(pk=partner_id):
+        charts.count_months(partner)
+
+
 def learn_expectations() -> None:
     absence.learn()
+
+
+def replay(key: str) -> None:
+    replays.carry_out(key)
+
+
+def look_after_replays() -> None:
+    replays.look_after()

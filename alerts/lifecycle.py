@@ -16,12 +16,13 @@ from django.db.models import Exists, F, OuterRef, Q
 
 from alerts import conditions
 from alerts.models import Condition, Ticket, TicketSettings
+from alerts.noise import Noise
 from alerts.ticketsettings import SettingsOf
 from alerts.wantedticket import level_of
 from integrations import effective, eventlog
 from integrations.models import Action, Delivery, Status
 from integrations.models.eventlog import UNSETTLED
-from portal import clock
+from portal import clock, onebyone
 
 HOUR = timedelta(hours=1)
 AT_ONCE = 500
@@ -122,7 +123,12 @@ def look_after_tickets() -> int:
     Harmless to repeat: an attempt decides anew, and a subject that has something on its way is left alone.
     """
     partners = partners_that_chose("notes_per_hour", "reminder_after_hours")
-    return sum(order(chosen(repeated(key), key) + chosen(acknowledged(key), key), key) for key in partners)
+    return onebyone.each(partners, look_after_tickets_of, what="Notes and reminders")
+
+
+def look_after_tickets_of(partner_id: uuid.UUID) -> int:
+    due = chosen(repeated(partner_id), partner_id) + chosen(acknowledged(partner_id), partner_id)
+    return order(due, partner_id)
 
 
 def partners_that_chose(*names: str) -> list[uuid.UUID]:
@@ -169,10 +175,17 @@ def chosen(tickets: Any, partner_id: uuid.UUID) -> list[Condition]:
     after = clock.NIL_UUID
     while len(found) < AT_ONCE and (piece := list(rows.filter(pk__gt=after)[:AT_ONCE])):
         after = piece[-1].pk
-        found += [
-            row.condition for row in piece if is_due(row, lifecycle_of(settings_of, row.condition), now)
-        ]
+        due = [row.condition for row in piece if is_due(row, lifecycle_of(settings_of, row.condition), now)]
+        found += outside_windows(due, partner_id)
     return found
+
+
+def outside_windows(rows: list[Condition], partner_id: uuid.UUID) -> list[Condition]:
+    """In a maintenance window nobody is reminded of what fails; it is told when the window is over."""
+    if not rows:
+        return rows
+    noise = Noise.of([partner_id], rows)
+    return [row for row in rows if noise.window_for(row.client, row.account_id) is None]
 
 
 def is_due(ticket: Ticket, life: Lifecycle, now: datetime) -> bool:

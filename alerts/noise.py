@@ -12,7 +12,7 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, ClassVar
 from zoneinfo import ZoneInfo
 
 from django.db.models import Case, Exists, F, OuterRef, Q, Value, When
@@ -108,6 +108,8 @@ class Noise:
     matched: dict[uuid.UUID, Notification] = field(default_factory=dict)
     groups: Groups = field(init=False)
     storms: Brakes = field(init=False)
+    hold_row: ClassVar[Any] = Hold
+    swings_row: ClassVar[Any] = Swings
 
     def __post_init__(self) -> None:
         self.groups = Groups(self)
@@ -206,7 +208,9 @@ class Noise:
             self.groups.lead(event, condition, rule)
             self.storms.opened(condition)
             return False
-        hold = former or Hold(partner_id=condition.partner_id, condition=condition, since=self.now, events=0)
+        hold = former or self.hold_row(
+            partner_id=condition.partner_id, condition=condition, since=self.now, events=0
+        )
         hold.notification_name = rule.name
         self.prolong(hold, event, reason)
         return True
@@ -255,8 +259,10 @@ class Noise:
 
     # --- Flapping -----------------------------------------------------------------------------------------------------
 
-    def changed(self, condition: Condition, transition: Transition) -> None:
-        """Remember that the condition changed sides, where somebody counts that."""
+    def changed(self, condition: Condition, transition: Transition, event: Event) -> None:
+        """Remember that the condition changed sides, where somebody counts that, and with which event it began."""
+        if transition is Transition.OPENED:
+            self.groups.types[event.pk] = event.type
         settings = self.settings.get(condition.partner_id)
         if settings is None or not settings.flap_changes or condition.decided_at is None:
             return
@@ -264,7 +270,7 @@ class Noise:
             return
         row = self.swings.get(condition.pk)
         if row is None:
-            row = Swings(partner_id=condition.partner_id, condition=condition, at=[])
+            row = self.swings_row(partner_id=condition.partner_id, condition=condition, at=[])
             self.swings[condition.pk] = row
         row.at = [*row.at, condition.decided_at.isoformat()][-settings.flap_changes :]
         self.swung[condition.pk] = row
@@ -301,7 +307,9 @@ class Noise:
                 self.let_go(former)
                 condition.wants_ticket = True  # its ticket stayed open while it flapped: it is to be closed
             return False
-        hold = former or Hold(partner_id=condition.partner_id, condition=condition, since=self.now, events=0)
+        hold = former or self.hold_row(
+            partner_id=condition.partner_id, condition=condition, since=self.now, events=0
+        )
         self.prolong(hold, event, reason)
         return True
 

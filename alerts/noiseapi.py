@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
-from django.core.exceptions import ValidationError
-from django.http import Http404
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import serializers
@@ -19,56 +17,17 @@ from alerts import filters, notifications, ruletest
 from alerts.models import DropFilter, Grouping, Notification, NotificationVersion, WebhookEndpoint
 from integrations.models import Action
 from integrations.models.eventlog import Severity
-from portal import rest
-from portal.clients import find_clients, uuid_of
+from portal import preconditions
+from portal.clients import find_clients
 from portal.models import Account, Organization, Partner
-from portal.rest import Problem, actor_of
-from portal.tenancy import TenantModel
+from portal.rest import actor_of
+from portal.restrows import one_of, paged, partner_of, refused
 
 READ_WRITE = {"GET": "rules:read", "POST": "rules:write"}
 ONE = {"GET": "rules:read", "PUT": "rules:write", "DELETE": "rules:write"}
 
 
 # --- What all of them share -------------------------------------------------------------------------------------------
-
-
-def partner_of(request: Request) -> Partner:
-    """The token's partner; a vendor-wide token says in `partner` which one (id or slug)."""
-    actor = actor_of(request)
-    if actor.partner_id is not None:
-        return Partner.objects.get(pk=actor.partner_id)
-    named = request.query_params.get("partner") or ""
-    key = uuid_of(named)
-    found = Partner.objects.filter(pk=key).first() if key else Partner.objects.filter(slug=named).first()
-    if found is None:
-        raise Problem(
-            400, "partner_needed", "Say in “partner” which partner it is for (id or slug).", field="partner"
-        )
-    return found
-
-
-def one_of(request: Request, model: type[TenantModel], pk: uuid.UUID) -> Any:
-    row = model.objects.visible_to(actor_of(request)).select_related("partner").filter(pk=pk).first()
-    if row is None:
-        raise Http404
-    return row
-
-
-def refused(save: Callable[[], Any]) -> Any:
-    """What an operation made; its refusals become field errors."""
-    try:
-        return save()
-    except ValidationError as refusal:
-        detail = refusal.message_dict if hasattr(refusal, "error_dict") else {"": refusal.messages}
-        raise serializers.ValidationError(detail) from refusal
-
-
-def paged(
-    view: APIView, request: Request, rows: Any, shape: type[serializers.BaseSerializer[Any]]
-) -> Response:
-    pages = rest.NewestFirst()
-    page: Any = pages.paginate_queryset(rows.order_by("-id"), request, view=view)
-    return pages.get_paginated_response(shape(page, many=True).data)
 
 
 def scope_in(request: Request, partner: Partner, data: dict[str, Any]) -> dict[str, Any]:
@@ -204,7 +163,7 @@ class Notifications(APIView):
         )
 
 
-class OneNotification(APIView):
+class OneNotification(preconditions.Guarded, APIView):
     """One rule."""
 
     scopes: ClassVar[dict[str, str]] = ONE
@@ -367,7 +326,7 @@ class DropFilters(APIView):
         return Response(DropFilterOut(save_filter(request, partner_of(request), None)).data, status=201)
 
 
-class OneDropFilter(APIView):
+class OneDropFilter(preconditions.Guarded, APIView):
     """One filter."""
 
     scopes: ClassVar[dict[str, str]] = ONE

@@ -21,7 +21,7 @@ from alerts.models import Outage
 from integrations.models import Action, Delivery, Event, Lane, Status
 from integrations.models.connections import Kind
 from integrations.models.eventlog import UNSETTLED, EventAction, Severity
-from portal import clock, database
+from portal import clock, database, onebyone
 from portal.models import Role, User
 
 logger = logging.getLogger(__name__)
@@ -38,11 +38,12 @@ def look_after_outages() -> int:
     """
     note_beginnings()
     note_ends()
-    told = 0
-    for outage in Outage.objects.filter(until__isnull=False, settled_at=None).select_related("credentials"):
-        settle(outage)
-    for key in Outage.objects.filter(settled_at__isnull=False, told_at=None).values_list("pk", flat=True):
-        told += tell(key)
+    over = Outage.objects.filter(until__isnull=False, settled_at=None).select_related("credentials")
+    try:
+        onebyone.each(over, settle, what="Outages that are over")
+    finally:
+        untold = Outage.objects.filter(settled_at__isnull=False, told_at=None).values_list("pk", flat=True)
+        told = onebyone.each(untold, tell, what="E-mails about outages")
     return told
 
 

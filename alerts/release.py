@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import uuid
 from collections.abc import Sequence
+from datetime import datetime
 
 from django.db import OperationalError
 from django.db.models import Exists, OuterRef, Q, QuerySet
@@ -18,7 +19,7 @@ from alerts.models import Condition, Hold, Storm
 from alerts.models.noise import HoldKind
 from alerts.noise import Noise
 from integrations.models import Action, Event
-from portal import chaos, clock, database
+from portal import chaos, clock, database, onebyone
 
 logger = logging.getLogger(__name__)
 AT_ONCE = 100
@@ -42,13 +43,28 @@ def due() -> QuerySet[Hold]:
     )
 
 
+def is_due(hold: Hold, *, lead_is_over: bool, is_fine: bool, storm_is_over: bool, now: datetime) -> bool:
+    """What `due` asks of one hold, of facts that are at hand (asked by the replay lab)."""
+    return (
+        (hold.until is not None and hold.until <= now)
+        or (hold.kind in (HoldKind.PARENT, HoldKind.GROUP) and lead_is_over)
+        or (hold.kind == HoldKind.STORM and storm_is_over)
+        or (hold.kind != HoldKind.FLAPPING and is_fine)
+    )
+
+
 def release_due() -> int:
     """Judge what is due anew; returns how many holds ended."""
     keys = list(due().order_by("pk").values_list("pk", flat=True)[:MOST])
-    for storm in Storm.objects.filter(ended_at=None).values_list("pk", flat=True):
-        keys += stormtickets.look_after(storm)
-    keys = list(dict.fromkeys(keys))
-    return sum(release_patiently(keys[start : start + AT_ONCE]) for start in range(0, len(keys), AT_ONCE))
+    storms = Storm.objects.filter(ended_at=None).values_list("pk", flat=True)
+    try:
+        onebyone.each(storms, lambda storm: keys.extend(stormtickets.look_after(storm)), what="Storms")
+    finally:
+        keys = list(dict.fromkeys(keys))
+        ended = sum(
+            release_patiently(keys[start : start + AT_ONCE]) for start in range(0, len(keys), AT_ONCE)
+        )
+    return ended
 
 
 def release_patiently(keys: Sequence[uuid.UUID]) -> int:

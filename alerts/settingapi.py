@@ -24,7 +24,7 @@ from alerts.settingreset import NotUndone
 from alerts.setup import Setup
 from alerts.ticketsettings import CHOICES, FIELDS, KINDS, NUMBERS, OF_A_BOARD, SWITCHES, TEXTS
 from integrations.models import Choice
-from portal import clock, disabled, rest
+from portal import clock, disabled, preconditions, rest
 from portal.inheritance import Effective
 from portal.models import Account, Client, Organization
 from portal.rest import Problem, actor_of
@@ -258,7 +258,7 @@ def line(row: TicketSettings) -> dict[str, Any]:
     }
 
 
-class OneLevel(APIView):
+class OneLevel(preconditions.Guarded, APIView):
     """The ticket settings of one organization, client or account."""
 
     scopes: ClassVar[dict[str, str]] = {
@@ -283,7 +283,7 @@ class OneLevel(APIView):
             raise refused(refusal) from refusal
         return Response(shown(level))
 
-    @extend_schema(operation_id="ticket_settings_reset", request=None, responses=SettingsOut)
+    @extend_schema(operation_id="ticket_settings_reset", request=None, responses={200: SettingsOut})
     def delete(self, request: Request, pk: uuid.UUID) -> Response:
         """Reset to what is inherited. Can be undone for 30 days."""
         level = level_of(request, pk)
@@ -357,7 +357,7 @@ class DisabledOut(serializers.Serializer[Any]):
     still_failing = serializers.IntegerField()
 
 
-class Disabled(APIView):
+class Disabled(preconditions.Guarded, APIView):
     """The PSA integration of one client, off for a while."""
 
     scopes: ClassVar[dict[str, str]] = {
@@ -379,7 +379,7 @@ class Disabled(APIView):
         catchup.disable(client, by=by(request), **form.validated_data)
         return Response(state_of(client))
 
-    @extend_schema(operation_id="client_enable", request=None, responses=DisabledOut)
+    @extend_schema(operation_id="client_enable", request=None, responses={200: DisabledOut})
     def delete(self, request: Request, pk: uuid.UUID) -> Response:
         """Enable; what was held goes out."""
         client = client_of(request, pk)

@@ -25,6 +25,11 @@ HELP = {
     "reminder_after_hours": "A note on tickets that are still open and failing. 0: none.",
 }
 
+UNANSWERED = "NotResponded"
+MISSING_BOARD = (
+    "Look at its Location and Department in the PSA and at the API user’s level, then reload the options."
+)
+
 
 class GroupedSelect(forms.Select):
     """A drop-down whose options tell which group of another drop-down belongs to them."""
@@ -50,6 +55,7 @@ class TicketSettingsForm(PortalForm):
         for name in CHOICES:
             if name in self.fields:
                 self.offer(name, boards)
+        self.tell_of_boards()
         board = self.fields["board"].widget
         board.groups = {str(row.pk): row.name for row in setup.offered.get("board", [])}
         board.attrs["class"] = LOOKS[forms.Select]
@@ -69,10 +75,19 @@ class TicketSettingsForm(PortalForm):
         if name in OF_A_BOARD:
             self.fields[name].widget.attrs["data-follows"] = "id_board"
             for board_id, board in boards.items():
-                options.append((board, [(str(row.pk), row.name) for row in rows if row.within == board_id]))
+                options.append((board, [(str(row.pk), named(row)) for row in rows if row.within == board_id]))
         else:
             options += [(str(row.pk), row.name) for row in rows]
         self.fields[name].choices = [("", self.inherit_label(name)), *options]  # type: ignore[attr-defined]
+
+    def tell_of_boards(self) -> None:
+        """Why a board is not in the list, and which boards have no status that waits for a first response."""
+        what = f"{self.setup.label('board').lower()}s"
+        text = f"The {what} that the API user sees and that are in use. One is missing? {MISSING_BOARD}"
+        if xrefs := {row.within for row in self.setup.offered.get("new_status", []) if is_unanswered(row)}:
+            without = [row.name for row in self.setup.offered["board"] if row.psa_id not in xrefs]
+            text += f" Without a status {UNANSWERED}: {', '.join(without)}." if without else ""
+        self.fields["board"].help_text = text
 
     def inherit_label(self, name: str) -> str:
         inherited = self.setup.inherited[name]
@@ -96,6 +111,15 @@ class TicketSettingsForm(PortalForm):
             else:
                 found[name] = None if text == "" else text
         return found
+
+
+def is_unanswered(row: Choice) -> bool:
+    """A status that the PSA's goals take for "nobody has answered yet"."""
+    return row.kind == "status" and row.data.get("xref") == UNANSWERED
+
+
+def named(row: Choice) -> str:
+    return f"{row.name} ({UNANSWERED})" if is_unanswered(row) else row.name
 
 
 def why_not_offered(row: Choice) -> str:

@@ -13,7 +13,7 @@ from django.db.models import Max, Q
 from alerts.models import SettingChange, TicketSettings
 from alerts.models.settings import Level
 from alerts.ticketsettings import FIELDS
-from integrations.models import Choice
+from integrations.models import Choice, Credentials
 from portal import clock
 
 KEPT_FOR_UNDO = timedelta(days=30)
@@ -84,6 +84,21 @@ def keep(
     ]
     SettingChange.objects.bulk_create(rows)
     return rows
+
+
+def repointed(former: Credentials, matched: Mapping[uuid.UUID, Choice | None], *, by: str) -> None:
+    """The choices of a connection are about to become those of another: write down what each level said."""
+    change = clock.new_id()
+    rows = TicketSettings.objects.filter(partner=former.partner_id)
+    for row in rows.select_related("organization", "client", "account"):
+        before = own_values(row)
+        after = {
+            name: matched[value.pk] if isinstance(value, Choice) and value.pk in matched else value
+            for name, value in before.items()
+        }
+        level = row.account or row.client or row.organization
+        assert level is not None  # held by a constraint
+        keep(level, before, after, by=by, origin=SettingChange.Origin.REPOINTED, change=change)
 
 
 def authors(levels: Sequence[Level]) -> dict[tuple[uuid.UUID, str], SettingChange]:

@@ -26,13 +26,14 @@ class Difference:
     label: str
     now: Any
     then: Effective[Any]
+    nothing: str
 
 
 def preview(level: Level) -> list[Difference]:
     """What changes when a level is reset; empty when it says nothing itself."""
     found = setup.setup_of(level)
     return [
-        Difference(found.label(name), own, found.inherited[name])
+        Difference(found.label(name), own, found.inherited[name], setup.nothing_of(name))
         for name, own in own_values(found.row).items()
         if own is not None
     ]

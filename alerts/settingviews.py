@@ -103,10 +103,26 @@ def client_context(client: Client) -> dict[str, Any]:
         "address_form": AddressForm(
             initial={name: getattr(address, name) for name in addresses.LINES} if address else {}
         ),
-        "test": TicketTest.objects.filter(client=client).first(),
+        **test_context(client),
         "accounts": client.accounts.filter(ticket_settings__isnull=False)[:100],
         "other_accounts": client.accounts.filter(ticket_settings=None)[:50],
     }
+
+
+def test_context(client: Client) -> dict[str, Any]:
+    """The last test ticket; one that nobody has carried out for minutes is not waited for."""
+    test = TicketTest.objects.filter(client=client).first()
+    is_open = test is not None and test.state in (TicketTest.State.WAITING, TicketTest.State.RUNNING)
+    is_fresh = test is not None and clock.now() - test.asked_at < tickettest.LOST_AFTER
+    return {"client": client, "test": test, "is_test_running": is_open and is_fresh}
+
+
+@require_safe
+@pages.page
+def test_ticket_progress(request: PageRequest, pk: uuid.UUID) -> HttpResponse:
+    """The part of the page that htmx fetches again while a test ticket is opened and closed."""
+    client = pages.get_row(request, Client, pk)
+    return pages.show(request, "alerts/test_ticket.html", test_context(client), partner=client.partner)
 
 
 def ticket_settings(
@@ -144,6 +160,7 @@ def line_of(found: Setup, name: str, authors: Any) -> dict[str, Any]:
     value = found.in_effect[name]
     source = value.source
     return {
+        "nothing": ticket_setup.nothing_of(name),
         "found": value,
         "doubt": found.doubt(name),
         "author": authors.get((source.pk, name)) if source is not None else None,
@@ -255,7 +272,7 @@ def in_effect(request: PageRequest, level: str, pk: uuid.UUID) -> HttpResponse:
     for name in found.fields:
         value = found.in_effect[name]
         author = authors.get((value.source.pk, name)) if value.source is not None else None
-        lines.append((found.label(name), value, author, found.doubt(name)))
+        lines.append((found.label(name), value, author, found.doubt(name), ticket_setup.nothing_of(name)))
     context = {
         "place": place,
         "level": level,
@@ -408,5 +425,5 @@ def client_test_ticket(request: PageRequest, pk: uuid.UUID) -> HttpResponse:
     except tickettest.NotPossible as refusal:
         messages.error(request, str(refusal))
     else:
-        messages.info(request, "A test ticket is opened and closed. Reload this page to see how it went.")
+        messages.info(request, "A test ticket is opened and closed; this page shows how it goes.")
     return redirect("client_settings", pk)

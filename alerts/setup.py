@@ -78,8 +78,14 @@ MOST: Mapping[str, int] = {
     "notes_per_hour": 60,
     "reminder_after_hours": 8760,
 }
+OWN_TEMPLATES = ("summary_template", "body_template")
 NEEDED_WITH_A_BOARD = ("new_status", "closing_status")
 """An inherited value that is not of the chosen board is refused for these; the PSA has defaults for the others."""
+
+
+def nothing_of(name: str) -> str:
+    """What a ticket gets in a field that no level says anything about."""
+    return "the product’s template" if name in OWN_TEMPLATES else "the PSA’s default"
 
 
 @dataclass(frozen=True)
@@ -161,8 +167,15 @@ def setup_of(level: Level) -> Setup:
         levels=levels,
         company=company,
         said={name: found.said(name, level) for name in FIELDS},
-        boardless=found.boardless,
+        boardless=found.boardless | boardless_of(connection),
     )
+
+
+def boardless_of(connection: Credentials | None) -> frozenset[uuid.UUID]:
+    """The connection itself when its statuses are the same in every queue, also before anything was chosen of it."""
+    if connection is None or connection.kind != Kind.AUTOTASK:
+        return frozenset()
+    return frozenset({connection.pk})
 
 
 def connection_of(level: Level, levels: Sequence[Level]) -> Credentials | None:
@@ -287,7 +300,7 @@ def misfit(name: str, value: Any, after: Mapping[str, Any], setup: Setup) -> tup
         return choice_misfit(name, value, after, setup)
     if name in NUMBERS and not 0 <= value <= MOST[name]:
         return "out_of_range", f"Give a number from 0 to {MOST[name]}."
-    if name in ("summary_template", "body_template"):
+    if name in OWN_TEMPLATES:
         faults = template_faults(name, value, setup.connection)
         return faults[0] if faults else None
     return None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from collections import Counter
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from django.db.models import Count, Q
 
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 class Brakes:
     """The brakes of one batch's partners: new tickets so far, and storms that are on. Read when first asked for."""
+
+    storm_row: Any = Storm
 
     def __init__(self, noise: Noise) -> None:
         self.noise = noise
@@ -85,7 +87,7 @@ class Brakes:
         key = scope.pk if scope else settings.partner_id
         if key not in self.on:
             home = client.pk if scope else settings.storm_client_id or client.pk
-            self.on[key] = Storm(
+            self.on[key] = self.storm_row(
                 partner_id=settings.partner_id,
                 client=scope,
                 home_id=home,

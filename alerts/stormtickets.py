@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import uuid
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from alerts import conditions, lifecycle, portalevents
 from alerts.models import Condition, Hold, NoiseSettings, Storm, Ticket
+from integrations import companies, effective
 from integrations.models import Delivery, Status
 from integrations.models.eventlog import UNSETTLED
-from portal import clock, database
+from portal import clock, database, disabled
+from portal.models import Client
 
+CANDIDATES = 20
+TYPE = "portal.storm"
+LET_THROUGH = 1000
+"""So many at once when the brake is off by now."""
 LISTED = 100
 """So many problems are named in the storm's ticket; its page lists all."""
 
@@ -33,14 +39,24 @@ def look_after(storm_id: uuid.UUID) -> list[uuid.UUID]:
             end(storm)
             return []
         storm.held = held
-        storm.save(update_fields=["held", "condition"])
-    if settings is None or not is_on:
-        return list(storm.holds.order_by("since", "pk").values_list("pk", flat=True)[:1000])
+        storm.save(update_fields=["held", "condition", "home"])
+    most = let_through(storm, settings, clock.now())
+    return list(storm.holds.order_by("since", "pk").values_list("pk", flat=True)[:most]) if most else []
+
+
+def let_through(storm: Storm, settings: NoiseSettings | None, now: datetime) -> int:
+    """How many of a storm's holds may be judged again at this moment."""
+    if settings is None or not is_braking(storm, settings):
+        return LET_THROUGH
     calm_at = storm.last_at + timedelta(minutes=settings.storm_minutes)
-    if clock.now() < calm_at or not settings.tickets_after_storm:
-        return []
-    most = (settings.storm_client_tickets if storm.client_id else settings.storm_partner_tickets) or 0
-    return list(storm.holds.order_by("since", "pk").values_list("pk", flat=True)[:most])
+    if now < calm_at or not settings.tickets_after_storm:
+        return 0
+    return (settings.storm_client_tickets if storm.client_id else settings.storm_partner_tickets) or 0
+
+
+def key_of(storm: Storm) -> str:
+    """The condition key of a storm's own problem, at its home."""
+    return f"{TYPE}:{'client' if storm.client_id else 'partner'}"
 
 
 def is_braking(storm: Storm, settings: NoiseSettings) -> bool:
@@ -66,14 +82,16 @@ def tell(storm: Storm, held: int) -> None:
     lines = [f"{hold.condition.client.name}: {hold.condition.summary}" for hold in holds[:LISTED]]
     if number > LISTED:
         lines.append(f"… and {number - LISTED} more.")
+    if storm.condition is None and storm.client_id is None:
+        storm.home = home_for(storm)
     home = storm.home
     whose = home.name if storm.client_id else "all clients"
     event = portalevents.make_event(
         home,
-        type_name="portal.storm",
+        type_name=TYPE,
         severity="error",
         action="trigger",
-        condition_key=f"portal.storm:{'client' if storm.client_id else 'partner'}",
+        condition_key=key_of(storm),
         source_id=f"storm:{storm.pk}:{held}:{clock.now().timestamp()}",
         summary=f"Storm of problems at {whose}: {held} are listed in this ticket",
         details="\n".join(lines),
@@ -85,6 +103,20 @@ def tell(storm: Storm, held: int) -> None:
         lifecycle.order(
             Condition.objects.filter(pk=storm.condition_id).select_related("client"), storm.partner_id
         )
+
+
+def home_for(storm: Storm) -> Client:
+    """The client in whose PSA company the ticket of a storm of all clients can be opened: the chosen one, if it has one
+    and is not switched off, else the first of those it is about."""
+    among = Client.objects.filter(pk__in=storm.holds.values("condition__client"), is_active=True)
+    for client in [storm.home, *among.order_by("pk")[:CANDIDATES]]:
+        lane = effective.lanes_of([client])[client.pk]
+        if lane is None or disabled.of([client.pk]):
+            continue
+        company = companies.links_of([client.pk], [lane.credentials_id]).get((client.pk, lane.credentials_id))
+        if company or (company is None and companies.catch_all_of(lane.credentials) is not None):
+            return client
+    return storm.home
 
 
 def ticket_to_tell(condition: Condition) -> Ticket | None:
@@ -111,10 +143,10 @@ def end(storm: Storm) -> None:
         return
     event = portalevents.make_event(
         storm.home,
-        type_name="portal.storm",
+        type_name=TYPE,
         severity="success",
         action="resolve",
-        condition_key=f"portal.storm:{'client' if storm.client_id else 'partner'}",
+        condition_key=key_of(storm),
         source_id=f"storm:{storm.pk}:over",
         summary="The storm of problems is over",
     )

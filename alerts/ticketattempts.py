@@ -1,12 +1,14 @@
 """One attempt about one ticket, at the PSA (run in the dispatcher's threads; no database).
 
 Our key travels inside the ticket; after an outcome that is not known we search for it and create again only when two
-searches, well apart, found nothing. A known ticket is followed wherever people have put it.
+searches found nothing: well apart when the answer was lost, nearer when the PSA said itself that it failed. A known
+ticket is followed wherever people have put it.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from django.conf import settings
@@ -26,6 +28,32 @@ HARMLESS = ("board_id", "company_id", "summary", "parent_id")
 MOST_MERGES = 5
 LEFT = {"touched", "child", "merged", "no_closing_status"}
 """Findings of a closing plan that leave the ticket to people."""
+EARLY_CREATES = 3
+PATIENCE_WITH_SEARCHES = 3
+"""So many more failures than usual cost the shortest pause: to ask again risks nothing, and a ticket waits for it."""
+
+
+def came_of_it(status: str, reason: str, text: str) -> str:
+    """What an attempt did to a ticket, in a word: opened, closed, reopened, told or left; of any other its reason.
+
+    A delivery keeps no more of it than its sentence; these are the sentences of `TicketTask`.
+    """
+    if status != Status.DONE:
+        return reason or status
+    for ending, word in WORDS.items():
+        if text.endswith(ending):
+            return word
+    return "left"
+
+
+WORDS = {
+    "is open again.": "reopened",
+    "is open.": "opened",
+    "found by our key and adopted.": "opened",
+    "is closed.": "closed",
+    "was told.": "told",
+    "been told already.": "told",
+}
 
 
 @dataclass
@@ -33,7 +61,8 @@ class TicketTask:
     """One attempt about one ticket. Runs in a thread, without the database.
 
     `is_new_episode`: the ticket is from an earlier spell of failing than `episode`, which has had `repeats`.
-    `wanted.note` is what an open ticket is to be told.
+    `wanted.note` is what an open ticket is to be told. `misses_needed` searches must find nothing; 0: as many as there
+    are delays.
     """
 
     delivery: Delivery
@@ -45,7 +74,7 @@ class TicketTask:
     is_new_episode: bool = False
     episode: int = 0
     repeats: int = 0
-    misses_needed: int = field(default_factory=lambda: len(settings.SEARCH_DELAYS))
+    misses_needed: int = 0
 
     def run(self, psa: Psa) -> Outcome:
         if self.search and not self.ticket.psa_id:
@@ -59,28 +88,38 @@ class TicketTask:
     def find(self, psa: Psa) -> Outcome:
         """Look for our key. Found: adopt. Not found: once more later, because the PSA may commit late."""
         chaos.point("before-search")
-        found = psa.find_tickets(self.wanted.external_ref)
+        try:
+            found = psa.find_tickets(self.wanted.external_ref)
+        except PsaError as error:
+            return outcomes.of_error(error, attempts=self.delivery.attempts, patience=PATIENCE_WITH_SEARCHES)
         chaos.point("searched")
         if found:
             return self.adopt(psa, found[0])
         self.delivery.search_first = False
         misses = self.ticket.misses + 1
-        if misses < self.misses_needed:
+        if misses < (self.misses_needed or len(self.delays)):
             text = "Not found at the PSA yet; it may appear late, so it is searched for once more."
             return Outcome(
                 status=Status.UNKNOWN,
                 reason="outcome_unknown",
                 text=text,
-                again_in=settings.SEARCH_DELAYS[misses],
+                again_in=self.delays[misses],
                 facts={"misses": misses},
             )
         return self.surely_not_created()
 
+    @property
+    def delays(self) -> Sequence[float]:
+        """Seconds before each search for a ticket whose create was not answered with a yes."""
+        was_answered = self.ticket.was_answered
+        delays: Sequence[float] = settings.SEARCH_DELAYS_ANSWERED if was_answered else settings.SEARCH_DELAYS
+        return delays
+
     def surely_not_created(self) -> Outcome:
         """Kept before anything is sent: the next attempt creates (or lets be) knowing that there is none.
 
-        The second create follows at once, later ones after the usual pauses; a PSA that fails each of them is not asked
-        for ever.
+        The next creates follow at once (the breaker spares a PSA that is down), from the fourth on after the usual
+        pauses, of which the searches have taken their part; a PSA that fails each of them is not asked for ever.
         """
         text = "Searched for and not found: it was not created."
         failures = self.delivery.attempts - 1  # this attempt is a step, not a failure
@@ -88,11 +127,12 @@ class TicketTask:
         if failures > len(pauses) + 1:
             gave_up = f"{text} The PSA failed {failures} times; reprocess it when the PSA is well."
             return Outcome(status=Status.FAILED, reason="gave_up", text=gave_up, facts={"is_unsent": True})
+        pause = pauses[min(failures - EARLY_CREATES, len(pauses) - 1)] if failures > EARLY_CREATES else 0
         return Outcome(
             status=Status.WAITING,
             reason="surely_not_created",
             text=text,
-            again_in=pauses[min(failures, len(pauses)) - 1] if failures > 1 else 0,
+            again_in=max(0, pause - sum(self.delays)),
             facts={"is_unsent": True},
         )
 
@@ -242,14 +282,16 @@ class TicketTask:
     def failed(self, error: PsaError) -> Outcome:
         if self.step == "create" and not self.ticket.psa_id:
             if error.outcome_unknown:
-                return outcomes.unknown(error, again_in=settings.SEARCH_DELAYS[0], is_sent=True)
+                facts = {"is_sent": True, "was_answered": error.was_answered}
+                self.ticket.was_answered = error.was_answered
+                return outcomes.unknown(error, again_in=self.delays[0], **facts)
             outcome = outcomes.of_error(error, attempts=self.delivery.attempts)
             outcome.facts["is_unsent"] = True
             return outcome
         if isinstance(error, NotFound):
             return self.not_there()
         outcome = outcomes.of_error(error, attempts=self.delivery.attempts)
-        if self.step == "close":
+        if self.step in ("close", "reopen"):
             outcome.facts["is_sent" if error.outcome_unknown else "is_unsent"] = True
         elif not error.outcome_unknown and self.step in ("look", "remind"):
             outcome.facts["is_not_noted"] = True

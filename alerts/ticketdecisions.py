@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.conf import settings
 
@@ -26,12 +26,12 @@ from alerts.lifecycle import (
 )
 from alerts.models import Ticket
 from alerts.ticketattempts import Step, TicketTask
-from alerts.wantedticket import level_of, wanted_ticket
+from alerts.wantedticket import level_of
 from integrations import companies, eventlog, outcomes
 from integrations.models import Credentials, Status
 from integrations.models.connections import Kind
 from integrations.outcomes import Outcome
-from portal import clock, inheritance
+from portal import inheritance
 
 logger = logging.getLogger(__name__)
 
@@ -56,7 +56,7 @@ def decide(fact: Facts, around: Circumstances) -> Outcome | TicketTask:
     if fact.ticket is None and (answer := decide_after(fact, around, company)) is not None:
         return answer
     if fact.ticket is not None and fact.ticket.psa_id:
-        if (wait := still_closing(fact.ticket)) > 0:
+        if fact.ticket.state != Ticket.State.OPENING and (wait := still_unsure(fact.ticket, around.now)) > 0:
             text = (
                 "It was being closed when it was needed again; whether it was is looked at when that is sure."
             )
@@ -92,7 +92,7 @@ def note_for(fact: Facts, around: Circumstances, ticket: Ticket) -> str:
     if ticket.episode != condition.episode:
         return again_note(condition)
     life = around.life_of(condition)
-    if condition.repeats > told_repeats(condition, ticket) and may_note(ticket, life, clock.now()):
+    if condition.repeats > told_repeats(condition, ticket) and may_note(ticket, life, around.now):
         return repeat_note(condition, ticket)
     return ""
 
@@ -102,7 +102,7 @@ def decide_after(fact: Facts, around: Circumstances, company: str) -> Outcome | 
     former, condition = around.former.get(fact.condition.pk), fact.condition
     if former is None or not former.psa_id or former.credentials_id != around.credentials.pk:
         return None
-    life, now = around.life_of(condition), clock.now()
+    life, now = around.life_of(condition), around.now
     is_there = former.state != Ticket.State.GONE
     if is_there and former.acknowledged_at is not None and former.episode == condition.episode:
         return decide_acknowledged(fact, around, company, former)
@@ -114,7 +114,7 @@ def decide_after(fact: Facts, around: Circumstances, company: str) -> Outcome | 
         return None
     task = reopening(fact, around, company, former)
     if task.writes:
-        former.state, former.closed_at, former.sent_at = Ticket.State.OPENING, None, None
+        former.state, former.closed_at, former.sent_at = Ticket.State.OPENING, None, around.now
         former.episode = condition.episode
         around.touched.append(former)
     return task
@@ -148,7 +148,7 @@ def decide_acknowledged(
 ) -> Outcome | TicketTask | None:
     """A technician closed the ticket while the problem went on: no other ticket, but perhaps a reminder."""
     life = around.life_of(fact.condition)
-    if not is_reminder_due(former, life, clock.now()):
+    if not is_reminder_due(former, life, around.now):
         text = (
             f"Ticket {former} was closed in the PSA, which acknowledges the problem: no other ticket is opened"
             " while it lasts."
@@ -179,12 +179,12 @@ def earlier(former: Ticket | None) -> str:
     return ""
 
 
-def still_closing(ticket: Ticket) -> float:
-    """For how many seconds yet a close that was sent, and not answered, may still be carried out."""
+def still_unsure(ticket: Ticket, now: datetime) -> float:
+    """For how many seconds yet a close or reopening that was sent, and not answered, may still be carried out."""
     if ticket.sent_at is None:
         return 0
     unsure = timedelta(seconds=settings.PSA_DEADLINE + sum(settings.SEARCH_DELAYS))
-    return (ticket.sent_at + unsure - clock.now()).total_seconds()
+    return (ticket.sent_at + unsure - now).total_seconds()
 
 
 def way_to_the_right_connection(fact: Facts, around: Circumstances) -> Outcome | None:
@@ -229,7 +229,7 @@ def leave_behind(fact: Facts, around: Circumstances) -> None:
     ticket = fact.ticket
     assert ticket is not None
     logger.warning("Ticket %s stays open at a former connection", ticket.number or ticket.external_ref)
-    ticket.state, ticket.closed_at = Ticket.State.GONE, clock.now()
+    ticket.state, ticket.closed_at = Ticket.State.GONE, around.now
     around.touched.append(ticket)
     around.former[fact.condition.pk] = ticket
     fact.ticket = None
@@ -241,7 +241,7 @@ def decide_opening(fact: Facts, around: Circumstances, company: str) -> TicketTa
     if ticket is None:
         ticket = around.new_ticket(fact.condition)
     elif not is_maybe_there:
-        ticket.sent_at, ticket.misses = clock.now(), 0
+        ticket.sent_at, ticket.misses, ticket.was_answered = around.now, 0, False
         around.touched.append(ticket)
     search = is_maybe_there or fact.delivery.search_first
     if ticket.episode != fact.condition.episode:
@@ -261,7 +261,7 @@ def decide_closing(fact: Facts, around: Circumstances) -> Outcome | TicketTask:
     if ticket is None:
         return outcomes.skipped("nothing_to_close", "There is no open ticket for this condition.")
     if not ticket.psa_id and ticket.sent_at is None:
-        ticket.state, ticket.closed_at = Ticket.State.GONE, clock.now()
+        ticket.state, ticket.closed_at = Ticket.State.GONE, around.now
         around.touched.append(ticket)
         return outcomes.skipped("recovered_first", "All was well again before a ticket had to be opened.")
     if ticket.credentials_id != around.credentials.pk:
@@ -278,9 +278,16 @@ def decide_closing(fact: Facts, around: Circumstances) -> Outcome | TicketTask:
         return outcomes.skipped("closure_off", "Automatic ticket closure is off; the ticket stays open.")
     if ticket.left_at is not None:
         return outcomes.skipped("left_to_people", f"Ticket {ticket} is left to people: {ticket.left_why}")
+    if (
+        ticket.psa_id
+        and ticket.state == Ticket.State.OPENING
+        and (wait := still_unsure(ticket, around.now)) > 0
+    ):
+        text = "It was being opened again when all was well; it is closed when it is sure whether it was."
+        return Outcome(status=Status.WAITING, reason="still_reopening", text=text, again_in=wait)
     was_sent = ticket.psa_id and ticket.sent_at is not None
     if ticket.psa_id:
-        ticket.sent_at = clock.now()
+        ticket.sent_at, ticket.state = around.now, Ticket.State.OPEN
         around.touched.append(ticket)
     company = around.companies.get((fact.condition.client_id, ticket.credentials_id), "")
     task = task_for(fact, around, company, ticket, step="close", search=not ticket.psa_id)
@@ -306,18 +313,7 @@ def task_for(
     return TicketTask(
         delivery=fact.delivery,
         ticket=ticket,
-        wanted=wanted_ticket(
-            fact.condition,
-            around.events.get(fact.condition.opened_by or clock.NIL_UUID),
-            settings=settings_of,
-            credentials=around.credentials,
-            company=company,
-            external_ref=ticket.external_ref,
-            state="closed" if step == "close" else "open",
-            known_id=ticket.psa_id or None,
-            created_at=ticket.created_at,
-            is_caught=around.is_caught(fact.condition.client),
-        ),
+        wanted=around.wanted(fact.condition, ticket, company, "closed" if step == "close" else "open"),
         episode=fact.condition.episode,
         repeats=fact.condition.repeats,
         step=step,

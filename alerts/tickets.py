@@ -55,11 +55,11 @@ class Tickets:
         rows = rows.filter(Q(closed_at=None) | Q(acknowledged_at__isnull=False, reminded_at=None))
         # of several rows of a condition the last one counts: the open one, else the one acknowledged last
         tickets = {row.condition_id: row for row in rows.order_by("generation")} if about else {}
-        changed = []
+        changed, now = [], clock.now()
         for delivery, outcome in results:
             ticket = tickets.get(condition_of(delivery))
             if ticket is not None and outcome.facts:
-                note(ticket, outcome)
+                note(ticket, outcome, now)
                 changed.append(ticket)
         database.save_all(changed, NOTED)
 
@@ -74,6 +74,7 @@ NOTED = (
     "closed_at",
     "sent_at",
     "misses",
+    "was_answered",
     "first",
     "touched_by",
     "was_written_to",
@@ -94,16 +95,16 @@ NOTED = (
 )
 
 
-def note(ticket: Ticket, outcome: Outcome) -> None:
+def note(ticket: Ticket, outcome: Outcome, now: datetime) -> None:
     """What an attempt learned, on the ticket's row."""
-    facts, now = outcome.facts, clock.now()
+    facts = outcome.facts
     ticket.misses = facts.get("misses", 0)
     if psa_id := facts.get("psa_id"):
         ticket.psa_id, ticket.number, ticket.url = psa_id, facts["number"], facts["url"]
         ticket.state, ticket.opened_at = Ticket.State.OPEN, ticket.opened_at or now
         ticket.first = facts.get("first") or ticket.first
     if facts.get("is_sent"):
-        ticket.sent_at = now
+        ticket.sent_at, ticket.was_answered = now, facts.get("was_answered", False)
     elif psa_id or facts.get("is_unsent"):
         ticket.sent_at = None
     if number := facts.get("number"):
@@ -132,6 +133,7 @@ def note_what_was_told(ticket: Ticket, facts: Mapping[str, Any], now: datetime) 
         ticket.noted_repeats = facts["repeats"] if facts.get("is_noted") else 0
     if facts.get("is_reopened"):
         ticket.state, ticket.was_written_to, ticket.noted_repeats = Ticket.State.OPEN, True, 0
+        ticket.sent_at = None
 
 
 def note_what_people_did(ticket: Ticket, facts: Mapping[str, Any], now: datetime) -> None:

@@ -15,7 +15,7 @@ from django.db.models import Q
 from alerts.models import ClientAddress, TicketSettings
 from alerts.models.settings import Level
 from integrations.models import Choice, Credentials
-from integrations.models.connections import Kind
+from integrations.models.connections import Kind, Standing
 from integrations.models.eventlog import Severity
 from portal import clock, database
 from portal.inheritance import Effective, Tree, level_id, resolve
@@ -77,9 +77,9 @@ _rows_for = database.Prepared(
 )
 _addresses = database.Prepared(lambda clients: ClientAddress.objects.filter(client__in=clients))
 _boardless = database.Prepared(
-    lambda partner: Credentials.objects.filter(partner_id=partner, kind=Kind.AUTOTASK).values_list(
-        "pk", flat=True
-    )
+    lambda partner: Credentials.objects.filter(
+        partner_id=partner, kind=Kind.AUTOTASK, standing=Standing.CURRENT
+    ).values_list("pk", flat=True)
 )
 _choices = database.Prepared(lambda keys: Choice.objects.filter(pk__in=keys))
 

@@ -20,6 +20,7 @@ from integrations.models import Event
 from integrations.psa.texts import cut_summary
 
 PLACE = re.compile(r"\{\{|\}\}|\{([^{}]*)\}|[{}]")
+PICTURE = re.compile(r"https://[A-Za-z0-9.-]+(:[0-9]+)?/[!-~]{1,1000}")
 ROOM = 20
 """Characters of a summary that its fixed words must leave for values."""
 SHORTEST = 12
@@ -113,6 +114,12 @@ KNOWN: Mapping[str, Placeholder] = {
             lambda p: event_url(p.event) if p.event else "",
         ),
         Placeholder(
+            "screenshot_url",
+            "the link to a picture that the event’s data named so",
+            "https://backup.example/boot/srv-01.png",
+            lambda p: screenshot_url(p.event) if p.event else "",
+        ),
+        Placeholder(
             "address", "the client’s address", "1 Main St, Tampa FL 33602", lambda p: str(p.address or "")
         ),
         Placeholder(
@@ -133,6 +140,12 @@ KNOWN: Mapping[str, Placeholder] = {
 
 def event_url(event: Event) -> str:
     return f"{settings.PORTAL_URL}/events/{event.pk}"
+
+
+def screenshot_url(event: Event) -> str:
+    """Where the source keeps the picture of a boot, from the event's data; empty unless it is a plain https address."""
+    found = (event.data or {}).get("screenshot_url")
+    return found if isinstance(found, str) and PICTURE.fullmatch(found) else ""
 
 
 # --- Is it a good template? -------------------------------------------------------------------------------------------
@@ -236,6 +249,8 @@ def body_of(template: str | None, problem: Problem) -> str:
             f"Event: {event.type}, {event.severity}, {event.occurred_at:%Y-%m-%d %H:%M} UTC, from {event.source}",
             f"Event log: {event_url(event)}",
         ]
+        if picture := screenshot_url(event):
+            lines.append(f"Screenshot: {picture}")
         if event.details:
             lines += ["", event.details]
     return "\n".join(lines)

@@ -3,9 +3,14 @@
 from django.urls import path
 
 from alerts import (
+    chartviews,
+    guideviews,
+    healthviews,
     noiseviews,
+    replayviews,
     ruleviews,
     settingviews,
+    staffviews,
     typeviews,
     views,
 )
@@ -44,6 +49,16 @@ urlpatterns = [
     path("partnership/windows/<uuid:pk>/delete", noiseviews.window_delete, name="window_delete"),
     path("partnership/noise", noiseviews.noise, name="noise"),
     path("partnership/noise/preset", noiseviews.noise_preset, name="noise_preset"),
+    path("partnership/replays", replayviews.replay_lab, name="replay_lab"),
+    path("partnership/replays/<uuid:pk>", replayviews.replay, name="replay"),
+    path("partnership/replays/<uuid:pk>/progress", replayviews.replay_progress, name="replay_progress"),
+    path("partnership/replays/drafts", replayviews.draft_new, name="draft_new"),
+    path("partnership/replays/drafts/<uuid:pk>", replayviews.rule_draft, name="rule_draft"),
+    path("partnership/replays/drafts/<uuid:pk>/delete", replayviews.draft_delete, name="draft_delete"),
+    path("partnership/replays/drafts/<uuid:pk>/rule", replayviews.draft_row, name="draft_row"),
+    path(
+        "partnership/replays/drafts/<uuid:pk>/remove", replayviews.draft_row_remove, name="draft_row_remove"
+    ),
     path("partnership/webhooks", ruleviews.webhook_list, name="webhooks"),
     path("partnership/webhooks/new", ruleviews.webhook_new, name="webhook_new"),
     path("partnership/webhooks/<uuid:pk>", ruleviews.webhook, name="webhook"),
@@ -74,6 +89,11 @@ urlpatterns = [
     path(
         "clients/<uuid:pk>/settings/test-ticket", settingviews.client_test_ticket, name="client_test_ticket"
     ),
+    path(
+        "clients/<uuid:pk>/settings/test-ticket/progress",
+        settingviews.test_ticket_progress,
+        name="test_ticket_progress",
+    ),
     path("clients/accounts/<uuid:pk>/settings", settingviews.account_settings, name="account_settings"),
     path(
         "partnership/ticket-settings/<str:level>/<uuid:pk>/in-effect",
@@ -89,5 +109,17 @@ urlpatterns = [
         settingviews.preview,
         name="settings_preview",
     ),
+    path("staff", staffviews.staff_board, name="staff_board"),
+    path("staff/incidents", staffviews.incident_begin, name="incident_begin"),
+    path("staff/incidents/<uuid:pk>", staffviews.incident, name="incident"),
+    path("staff/incidents/<uuid:pk>/progress", staffviews.incident_progress, name="incident_progress"),
+    path("staff/incidents/<uuid:pk>/do", staffviews.incident_carry_out, name="incident_carry_out"),
+    path("charts", chartviews.charts_page, name="charts"),
+    path("health", healthviews.health_page, name="health"),
+    path("partnership/guide", guideviews.guided_setup, name="guided_setup"),
+    path("partnership/guide/leave", guideviews.leave, name="guided_leave"),
+    path("partnership/guide/<uuid:pk>", guideviews.guided_setup_of, name="guided_setup_of"),
+    path("partnership/guide/<uuid:pk>/progress", guideviews.progress, name="guided_progress"),
+    path("partnership/guide/<uuid:pk>/do", guideviews.act, name="guided_act"),
     path("clients/<uuid:pk>/activity", views.client_activity, name="client_activity"),
 ]

@@ -5,19 +5,22 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 from django.contrib import messages
 from django.core.exceptions import ValidationError
+from django.db.models import Count, OuterRef, Q, Subquery, Value
+from django.db.models.functions import Coalesce
 from django.http import HttpResponse
 from django.shortcuts import redirect
 from django.template.loader import render_to_string
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from alerts import dashboard as overview
-from alerts import filters, mailsettings
+from alerts import filters, health, mailsettings
 from alerts import notifications as rules
 from alerts.forms import NotificationForm
-from alerts.models import Condition, Notification, Ticket
+from alerts.models import Condition, Hold, Notification, Ticket
 from alerts.ticketsettings import SettingsOf
 from billing.crossreferences import CrossReferences
 from integrations import eventsearch
@@ -46,8 +49,9 @@ def dashboard(request: PageRequest) -> HttpResponse:
         "figures": overview.figures(rows),
         "notices": overview.notices(rows),
         "troubled": overview.troubled_lanes(rows),
-        "events": eventsearch.for_list(rows(Event).order_by(f"-{newest}", "-pk"))[:LATEST],
+        "events": eventsearch.newest(rows(Event), by=newest, count=LATEST),
         "steps": steps if any(not step.is_done for step in steps) else [],
+        "health": health.of(request.partner) if request.partner else None,
         "next_step": next((step for step in steps if not step.is_done), None),
     }
     return pages.show(request, "alerts/dashboard.html", context)
@@ -59,9 +63,17 @@ def tickets(request: PageRequest) -> HttpResponse:
     """Tickets that are open in the PSA, newest first."""
     mine = pages.rows(request, Ticket)
     found = mine.filter(state__in=[Ticket.State.OPENING, Ticket.State.OPEN])
-    found = found.select_related("partner", "condition__client")
+    found = found.select_related("partner", "condition__client").annotate(folded=folded())
     page = pages.page_of(request, found, by="created_at", within=mine)
     return pages.show(request, "alerts/tickets.html", {"page": page})
+
+
+def folded() -> Any:
+    """For a query of tickets: how many more problems a ticket stands for (its group's, its outage's, its storm's)."""
+    condition = OuterRef("condition")
+    holds = Hold.objects.filter(Q(parent=condition) | Q(storm__condition=condition)).order_by()
+    count = holds.annotate(one=Value(1)).values("one").annotate(number=Count("pk")).values("number")
+    return Coalesce(Subquery(count), 0)
 
 
 @require_safe

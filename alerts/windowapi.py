@@ -16,10 +16,11 @@ from rest_framework.views import APIView
 from alerts import noisesettings, windows
 from alerts.models import Hold, MaintenanceWindow, NoiseSettings
 from alerts.models.noise import HoldKind
-from alerts.noiseapi import ONE, READ_WRITE, ClientReference, one_of, paged, partner_of, refused, scope_in
-from portal import clock
+from alerts.noiseapi import ONE, READ_WRITE, ClientReference, scope_in
+from portal import clock, preconditions
 from portal.models import Partner
 from portal.rest import Problem, actor_of
+from portal.restrows import one_of, paged, partner_of, refused
 
 
 class WindowOut(serializers.ModelSerializer[MaintenanceWindow]):
@@ -104,7 +105,7 @@ class Windows(APIView):
         return Response(WindowOut(save_window(request, partner_of(request), None)).data, status=201)
 
 
-class OneWindow(APIView):
+class OneWindow(preconditions.Guarded, APIView):
     """One window."""
 
     scopes: ClassVar[dict[str, str]] = ONE
@@ -177,7 +178,7 @@ class NoiseShape(serializers.Serializer[Any]):
     tickets_after_storm = serializers.BooleanField(required=False)
 
 
-class Noise(APIView):
+class Noise(preconditions.Guarded, APIView):
     """A partner's noise settings."""
 
     scopes: ClassVar[dict[str, str]] = {"GET": "rules:read", "PUT": "rules:write"}

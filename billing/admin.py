@@ -7,25 +7,43 @@ from typing import Any
 from django.contrib import admin
 from django.http import HttpRequest
 
+from billing.adminactions import ClientActions, QuestionActions, RunActions
 from billing.models import (
     AgreementLink,
+    AgreementReading,
     BackupStatistics,
     BilledLine,
+    BillingMonth,
     BillingSettings,
     CrossReference,
+    EvidencePack,
+    MonthNumbers,
+    PackLink,
     PushBatch,
     PushDay,
     PushItem,
     PushRun,
     Question,
+    ReadingOrder,
     ReportRun,
     ReportSetup,
+    ReportTick,
     ReportWindow,
     Service,
+    SynchronizeOrder,
     SynchronizeWindow,
     Usage,
 )
+from portal import clock
 from portal.tenantadmin import PortalAdmin, TenantAdmin, TenantInline, TenantLogAdmin
+
+
+class Signed:
+    """Who changed a row is noted: four eyes count on that."""
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        obj.updated_by, obj.updated_at = request.user, clock.now()
+        super().save_model(request, obj, form, change)  # type: ignore[misc]
 
 
 @admin.register(Service)
@@ -45,7 +63,7 @@ class ServiceAdmin(PortalAdmin):
 
 
 @admin.register(CrossReference)
-class CrossReferenceAdmin(TenantAdmin):
+class CrossReferenceAdmin(Signed, TenantAdmin):
     list_display = (
         "service",
         "product",
@@ -61,7 +79,7 @@ class CrossReferenceAdmin(TenantAdmin):
 
 
 @admin.register(AgreementLink)
-class AgreementLinkAdmin(TenantAdmin):
+class AgreementLinkAdmin(ClientActions, Signed, TenantAdmin):
     list_display = ("client", "agreement", "service", "creates_lines")
     search_fields = ("client__name", "agreement__name")
 
@@ -83,9 +101,16 @@ class UsageAdmin(TenantLogAdmin):
 
 
 @admin.register(SynchronizeWindow)
-class SynchronizeWindowAdmin(TenantLogAdmin):
+class SynchronizeWindowAdmin(ClientActions, TenantLogAdmin):
     list_display = ("client", "last_success_at", "next_at")
     search_fields = ("client__name",)
+
+
+@admin.register(SynchronizeOrder)
+class SynchronizeOrderAdmin(TenantLogAdmin):
+    list_display = ("delivery", "asked_by", "batch", "is_narrow")
+    list_select_related = ("delivery__client",)
+    search_fields = ("delivery__client__name",)
 
 
 class PushItemInline(TenantInline):
@@ -99,7 +124,7 @@ class PushItemInline(TenantInline):
 
 
 @admin.register(PushRun)
-class PushRunAdmin(TenantLogAdmin):
+class PushRunAdmin(RunActions, TenantLogAdmin):
     list_display = ("started_at", "client", "agreement_name", "state", "finished_at")
     list_display_links = ("started_at",)
     list_filter = ("state",)
@@ -152,6 +177,12 @@ class ReportSetupAdmin(TenantLogAdmin):
     search_fields = ("credentials__public_key",)
 
 
+@admin.register(ReportTick)
+class ReportTickAdmin(TenantLogAdmin):
+    list_display = ("line", "credentials", "ticked_as", "ticked_at")
+    search_fields = ("line", "ticked_as")
+
+
 @admin.register(BillingSettings)
 class BillingSettingsAdmin(TenantLogAdmin):
     """Changed on the Billing Settings pages, which note who did: four eyes count on that."""
@@ -182,7 +213,7 @@ class PushBatchAdmin(TenantLogAdmin):
 
 
 @admin.register(Question)
-class QuestionAdmin(TenantLogAdmin):
+class QuestionAdmin(QuestionActions, TenantLogAdmin):
     list_display = ("asked_at", "client", "service", "kind", "current", "proposed", "answer", "answered_as")
     list_display_links = ("asked_at",)
     list_filter = ("kind", "answer")
@@ -193,3 +224,51 @@ class QuestionAdmin(TenantLogAdmin):
 class BilledLineAdmin(TenantLogAdmin):
     list_display = ("client", "service", "agreement_id", "line_id", "quantity", "known_at")
     search_fields = ("client__name", "service__name", "=line_id")
+
+
+@admin.register(BillingMonth)
+class BillingMonthAdmin(TenantLogAdmin):
+    list_display = ("month", "calculated_at", "closed_at", "closed_as", "digest")
+
+
+@admin.register(MonthNumbers)
+class MonthNumbersAdmin(TenantLogAdmin):
+    list_display = (
+        "month",
+        "client",
+        "service",
+        "measured",
+        "billable",
+        "pushed",
+        "in_agreement",
+        "invoiced",
+        "kinds",
+    )
+    list_filter = ("differs", "service")
+    search_fields = ("client__name", "=line_id")
+
+
+@admin.register(AgreementReading)
+class AgreementReadingAdmin(TenantLogAdmin):
+    list_display = ("month", "agreement_id", "credentials", "read_at", "trouble")
+    list_display_links = ("agreement_id",)
+    search_fields = ("=agreement_id",)
+
+
+@admin.register(ReadingOrder)
+class ReadingOrderAdmin(TenantLogAdmin):
+    list_display = ("asked_at", "month", "asked_as", "total", "done", "failed", "finished_at")
+    list_display_links = ("asked_at",)
+
+
+@admin.register(EvidencePack)
+class EvidencePackAdmin(TenantLogAdmin):
+    list_display = ("month", "client", "digest", "closed_at")
+    search_fields = ("client__name", "=digest")
+
+
+@admin.register(PackLink)
+class PackLinkAdmin(TenantLogAdmin):
+    list_display = ("pack", "made_as", "made_at", "expires_at", "revoked_at", "opened")
+    list_select_related = ("pack__client",)
+    search_fields = ("pack__client__name", "made_as")

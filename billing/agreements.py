@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import uuid
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from django.db import transaction
@@ -12,7 +13,7 @@ from billing import schedule, synchronize
 from billing.decisions import Decider, Refused
 from billing.models import AgreementLink, Service
 from integrations.models import Choice, Credentials
-from portal import clock
+from portal import clock, database
 from portal.models import Client
 
 
@@ -41,6 +42,23 @@ def why_hidden(agreement: Choice) -> str:
     return ""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """A service of a client, or all without an agreement of their own, and the PSA's id of an agreement."""
+
+    client: Client
+    connection: Credentials
+    company: str
+    agreement_id: str
+    service: Service | None = None
+    creates_lines: bool = False
+    line_id: str = ""
+
+    @property
+    def key(self) -> tuple[object, ...]:
+        return self.client.pk, self.connection.pk, self.service.pk if self.service else None
+
+
 def choose(
     client: Client,
     connection: Credentials,
@@ -56,30 +74,92 @@ def choose(
 
     Raises Refused.
     """
-    found = offered(connection, company)
-    agreement = next((row for row in found.billable if row.psa_id == agreement_id), None)
-    if agreement is None:
-        hidden = next((why for row, why in found.hidden if row.psa_id == agreement_id), None)
-        text = hidden or "The client's PSA company has no such agreement; reload the options from the PSA."
-        raise Refused("agreement_not_billable" if hidden else "unknown_agreement", text)
-    if line_id and service is None:
-        raise Refused("line_without_service", "A line is of one service; choose the service too.")
-    with transaction.atomic():
-        link, _ = AgreementLink.objects.update_or_create(
-            client=client,
-            credentials=connection,
-            service=service,
-            defaults={
-                "partner_id": client.partner_id,
-                "agreement": agreement,
-                "creates_lines": creates_lines,
-                "line_id": line_id,
-                "updated_at": clock.now(),
-                "updated_by": by.user,
-            },
-        )
-        synchronize.request_many(schedule.continuous([client]), cause="settings", by=by.user)
+    asked = Asked(
+        client=client,
+        connection=connection,
+        company=company,
+        agreement_id=agreement_id,
+        service=service,
+        creates_lines=creates_lines,
+        line_id=line_id,
+    )
+    [link] = choose_many([asked], by=by)
+    if isinstance(link, Refused):
+        raise link
     return link
+
+
+def choose_many(asked: Sequence[Asked], *, by: Decider) -> list[AgreementLink | Refused]:
+    """In their order; of two about the same service of a client the later holds. A few queries a connection."""
+    results: list[AgreementLink | Refused] = []
+    touched: dict[tuple[object, ...], AgreementLink] = {}
+    with transaction.atomic():
+        agreements, known = agreements_of(asked), links_of(asked)
+        for one in asked:
+            agreement = agreements.get((one.connection.pk, one.agreement_id))
+            if no := refusal(one, agreement):
+                results.append(no)
+                continue
+            assert agreement is not None  # else it was refused
+            row = known.get(one.key) or AgreementLink(
+                partner_id=one.client.partner_id,
+                client=one.client,
+                credentials=one.connection,
+                service=one.service,
+            )
+            row.agreement, row.creates_lines, row.line_id = agreement, one.creates_lines, one.line_id
+            row.updated_at, row.updated_by = clock.now(), by.author
+            known[one.key] = touched[one.key] = row
+            results.append(row)
+        new = [row for row in touched.values() if row._state.adding]
+        raced = {row.pk for row in new} - database.insert_new(new)
+        AgreementLink.objects.bulk_update(
+            [row for row in touched.values() if not row._state.adding],
+            ["agreement", "creates_lines", "line_id", "updated_at", "updated_by"],
+            batch_size=500,
+        )
+        clients = {row.client_id: row.client for row in touched.values() if row.pk not in raced}
+        continuous = schedule.continuous(clients.values())
+        synchronize.request_many(continuous, cause="settings", by=by.author)
+    return [RACED if isinstance(row, AgreementLink) and row.pk in raced else row for row in results]
+
+
+RACED = Refused(
+    "changed", "Somebody else chose an agreement here at the same moment; look and send it again."
+)
+
+
+def agreements_of(asked: Iterable[Asked]) -> dict[tuple[object, str], Choice]:
+    """Our copies of the agreements named, by connection and the PSA's id."""
+    ids: dict[Credentials, set[str]] = {}
+    for one in asked:
+        ids.setdefault(one.connection, set()).add(one.agreement_id)
+    return {
+        (connection.pk, row.psa_id): row
+        for connection, keys in ids.items()
+        for row in connection.choices.filter(kind="agreement", psa_id__in=keys)
+    }
+
+
+def links_of(asked: Sequence[Asked]) -> dict[tuple[object, ...], AgreementLink]:
+    rows = AgreementLink.objects.filter(client__in={one.client.pk for one in asked}).order_by("pk")
+    rows = rows.select_related("client__partner").select_for_update(no_key=True, of=("self",))
+    return {(row.client_id, row.credentials_id, row.service_id): row for row in rows}
+
+
+def refusal(one: Asked, agreement: Choice | None) -> Refused | None:
+    is_theirs = agreement is not None and one.company in (
+        agreement.within,
+        str(agreement.data.get("company_id") or ""),
+    )
+    if agreement is None or not is_theirs:
+        text = "The client's PSA company has no such agreement; reload the options from the PSA."
+        return Refused("unknown_agreement", text)
+    if why := why_hidden(agreement):
+        return Refused("agreement_not_billable", why)
+    if one.line_id and one.service is None:
+        return Refused("line_without_service", "A line is of one service; choose the service too.")
+    return None
 
 
 def forget(client: Client, connection: Credentials, service: Service | None) -> bool:
@@ -87,3 +167,8 @@ def forget(client: Client, connection: Credentials, service: Service | None) -> 
     return bool(
         AgreementLink.objects.filter(client=client, credentials=connection, service=service).delete()[0]
     )
+
+
+def repointed(former: Credentials, matched: Mapping[uuid.UUID, Choice | None], *, by: str) -> None:
+    """A client goes to another PSA: lines that were chosen by their id are none of that one's."""
+    AgreementLink.objects.filter(credentials=former).exclude(line_id="").update(line_id="")

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import re
 import uuid
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
+
+from django.db import transaction
+from django.db.models import Q
 
 from billing.decisions import Decider, Refused
 from billing.models import CrossReference, Service
 from integrations.models import Choice
-from portal import clock
+from portal import clock, database
 from portal.inheritance import Tree, level_id, nearest
 from portal.models import Client, Organization
 
@@ -99,47 +102,84 @@ def unit_mismatch(service: Service, product: Choice) -> str:
 
 def save(level: Level, service: Service, wish: Wish, *, by: Decider) -> CrossReference:
     """Store what a level says of a service. Raises Refused."""
-    if wish.product is not None and wish.product.partner_id != level.partner_id:
-        raise Refused("unknown_product", "This partner's PSA has no such product.")
-    if wish.product is not None and wish.product.kind != "product":
-        raise Refused("unknown_product", f"{wish.product.name} is no product.")
-    refuse_doubled(level, service, wish)
-    of_level: dict[str, Any] = {
-        "client": level if isinstance(level, Client) else None,
-        "organization": level if isinstance(level, Organization) else None,
-    }
-    row, _ = CrossReference.objects.update_or_create(
-        service=service,
-        **of_level,
-        defaults={
-            "partner_id": level.partner_id,
-            **{name: getattr(wish, name) for name in Wish.__dataclass_fields__},
-            "updated_at": clock.now(),
-            "updated_by": by.user,
-        },
-    )
+    values = {name: getattr(wish, name) for name in Wish.__dataclass_fields__}
+    [row] = save_many([(level, service, values)], by=by)
+    if isinstance(row, Refused):
+        raise row
     return row
+
+
+def save_many(
+    asked: Sequence[tuple[Level, Service, Mapping[str, Any]]], *, by: Decider
+) -> list[CrossReference | Refused]:
+    """What levels say of services, in their order; what the values leave out stays as it is. A few queries in all."""
+    results: list[CrossReference | Refused] = []
+    with transaction.atomic():
+        known = own_rows([level for level, _, _ in asked])
+        taken = {(level, *words_of(row)): row.service for (level, _), row in known.items()}
+        touched: dict[uuid.UUID, CrossReference] = {}
+        for level, service, values in asked:
+            row = known.get((level.pk, service.pk))
+            row = row or CrossReference(partner_id=level.partner_id, service=service, **of(level))
+            before, wish = words_of(row), replace(wish_of(row), **values)
+            other = taken.get((level.pk, wish.level, wish.type, wish.configuration_type))
+            if no := refusal(level, service, wish, other):
+                results.append(no)
+                continue
+            for name in Wish.__dataclass_fields__:
+                setattr(row, name, getattr(wish, name))
+            row.updated_at, row.updated_by = clock.now(), by.author
+            if taken.get((level.pk, *before)) == service:
+                del taken[level.pk, *before]
+            taken[level.pk, *words_of(row)] = service
+            known[level.pk, service.pk] = touched[row.pk] = row
+            results.append(row)
+        new = [row for row in touched.values() if row._state.adding]
+        stored = database.insert_new(new)
+        CrossReference.objects.bulk_update(
+            [row for row in touched.values() if not row._state.adding],
+            [*Wish.__dataclass_fields__, "updated_at", "updated_by"],
+            batch_size=500,
+        )
+    raced = {row.pk for row in new} - stored
+    return [RACED if isinstance(row, CrossReference) and row.pk in raced else row for row in results]
+
+
+RACED = Refused("changed", "Somebody else set this at the same moment; look at it and send it again.")
+
+
+def own_rows(levels: Iterable[Level]) -> dict[tuple[uuid.UUID, uuid.UUID], CrossReference]:
+    """What these levels say themselves, by level and service, locked."""
+    keys = {level.pk for level in levels}
+    rows = CrossReference.objects.filter(Q(client__in=keys) | Q(organization__in=keys))
+    rows = rows.select_related("service", "product").order_by("pk")
+    return {(level_id(row), row.service_id): row for row in rows.select_for_update(no_key=True, of=("self",))}
+
+
+def words_of(row: CrossReference) -> tuple[str, str, str]:
+    return row.level, row.type, row.configuration_type
+
+
+def wish_of(row: CrossReference) -> Wish:
+    return Wish(**{name: getattr(row, name) for name in Wish.__dataclass_fields__})
 
 
 def own_wish(level: Level, service: Service) -> Wish:
     """What a level says of a service itself, for doors that change a part of it."""
     row = CrossReference.objects.filter(**of(level), service=service).select_related("product").first()
-    if row is None:
-        return Wish(product=None)
-    return Wish(**{name: getattr(row, name) for name in Wish.__dataclass_fields__})
+    return Wish(product=None) if row is None else wish_of(row)
 
 
-def refuse_doubled(level: Level, service: Service, wish: Wish) -> None:
+def refusal(level: Level, service: Service, wish: Wish, other: Service | None) -> Refused | None:
     """Level, type and configuration type are unique together at a level: the PSA tells services apart by them."""
-    if not (wish.level or wish.type):
-        return
-    others = CrossReference.objects.filter(**of(level), level=wish.level, type=wish.type)
-    other = others.filter(configuration_type=wish.configuration_type).exclude(service=service).first()
-    if other is not None:
+    if wish.product is not None and wish.product.partner_id != level.partner_id:
+        return Refused("unknown_product", "This partner's PSA has no such product.")
+    if wish.product is not None and wish.product.kind != "product":
+        return Refused("unknown_product", f"{wish.product.name} is no product.")
+    if (wish.level or wish.type) and other is not None and other != service:
         what = " / ".join(part for part in (wish.level, wish.type, wish.configuration_type) if part)
-        raise Refused(
-            "words_taken", f"{what} is {other.service.name} here already; they tell services apart."
-        )
+        return Refused("words_taken", f"{what} is {other.name} here already; they tell services apart.")
+    return None
 
 
 def reset(level: Level, service: Service) -> bool:

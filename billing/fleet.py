@@ -36,20 +36,30 @@ def look(partner_id: uuid.UUID, service: Service, *, percent: int, falls: bool, 
     """Two queries, the second as long as the clients' usage of the days that count."""
     lines = BilledLine.objects.filter(partner_id=partner_id, service=service, client__is_active=True)
     billed = dict(lines.exclude(quantity=None).values_list("client_id", "quantity"))
+    is_sum = service.aggregation == Service.Aggregation.SUM
     changed = 0
-    for client_id, days in days_by_client(partner_id, service, today).items():
+    for client_id, rows in rows_by_client(partner_id, service, today).items():
+        days = usage.of_newest_month(usage.carried(rows))
         before = billed.get(client_id)
         if before is None or not usage.is_fresh(days, today):
             continue
         after = quantities.quantity_of(service, days)
+        if is_sum:
+            earlier = usage.same_days_last_month(rows, days[-1].on)
+            before = quantities.quantity_of(service, earlier) if earlier else after
         changed += (after < before) == falls and is_notable(before, after, percent)
     return Look(changed, len(billed))
 
 
-def days_by_client(partner_id: uuid.UUID, service: Service, today: date) -> dict[uuid.UUID, list[usage.Day]]:
-    """As `usage.days_of`, for all clients and one service. The last value needs the fresh days alone."""
-    is_last = service.aggregation == Service.Aggregation.LAST
-    since = today - timedelta(days=2 * settings.USAGE_FRESH_DAYS) if is_last else usage.oldest_needed(today)
+def rows_by_client(partner_id: uuid.UUID, service: Service, today: date) -> dict[uuid.UUID, list[Usage]]:
+    """For all clients and one service, what counts, in order of days. The last value needs the fresh days alone, a sum
+    the month before as well.
+    """
+    since = usage.oldest_needed(today)
+    if service.aggregation == Service.Aggregation.LAST:
+        since = today - timedelta(days=2 * settings.USAGE_FRESH_DAYS)
+    elif service.aggregation == Service.Aggregation.SUM:
+        since = (since.replace(day=1) - timedelta(days=1)).replace(day=1)
     rows = Usage.objects.filter(
         partner_id=partner_id,
         service=service,
@@ -61,4 +71,4 @@ def days_by_client(partner_id: uuid.UUID, service: Service, today: date) -> dict
     by_client: dict[uuid.UUID, list[Usage]] = {}
     for row in rows.iterator():
         by_client.setdefault(row.client_id, []).append(row)
-    return {client: usage.of_newest_month(usage.carried(found)) for client, found in by_client.items()}
+    return by_client

@@ -13,7 +13,7 @@ from datetime import date, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from billing import fleet, usage
+from billing import fleet, quantities, usage
 from billing.models import BilledLine, CrossReference, PushItem, PushRun, Question, Service
 from billing.terms import Terms
 from billing.wanted import Wanted, plain
@@ -29,6 +29,7 @@ PSA_ROUNDS = Decimal("0.01")
 """ConnectWise keeps two decimals; what differs by less is nobody's own number."""
 ACCOUNTS_TOLD = 20
 UNDO_WAITS = "An undo of this line waits for a yes or no under Billing > Approvals; until then it stays."
+NOT_YET = "Only what somebody decided is pushed now; this waits for its push day."
 FLEET_STANDS = timedelta(hours=1)
 
 
@@ -43,13 +44,16 @@ class Reason:
 
 @dataclass(frozen=True)
 class Change:
-    """One service's planned change of quantity."""
+    """One service's planned change of quantity. `base` is what `after` is judged by: what the line says, but for sums,
+    which begin anew each month and grow, what was to be expected by this day.
+    """
 
     reference: CrossReference
     line_id: str
     before: Decimal
     after: Decimal
     is_new: bool
+    base: Decimal
 
     @property
     def service(self) -> Service:
@@ -79,7 +83,8 @@ class Guarded:
 class Guards:
     """The guards of one client's agreement, with what they know. `known` and `standing` are by service.
 
-    `undoing` are services of which an undo is asked for and not yet decided.
+    `undoing` are services of which an undo is asked for and not yet decided. `decided` are the only services, by key,
+    that may be pushed now; None: all.
     """
 
     client: Client
@@ -89,9 +94,17 @@ class Guards:
     known: Mapping[uuid.UUID, BilledLine]
     standing: Mapping[uuid.UUID, Question]
     undoing: Collection[uuid.UUID] = ()
+    decided: Collection[str] | None = None
 
     @classmethod
-    def of(cls, client: Client, credentials: Credentials, terms: Terms, today: date) -> Guards:
+    def of(
+        cls,
+        client: Client,
+        credentials: Credentials,
+        terms: Terms,
+        today: date,
+        decided: Collection[str] | None = None,
+    ) -> Guards:
         """Three queries."""
         lines = BilledLine.objects.filter(client=client, credentials=credentials)
         asked = Question.objects.filter(client=client, credentials=credentials, settled_at=None)
@@ -103,6 +116,7 @@ class Guards:
             {row.service_id: row for row in lines},
             {row.service_id: row for row in asked},
             being_undone(client, credentials),
+            decided,
         )
 
     def look(self, plan: Plan, wanted: Wanted) -> Guarded:
@@ -116,12 +130,16 @@ class Guards:
             change = changes.get(key)
             reference = wanted.references[key]
             standing = self.standing.get(reference.service_id)
-            if reference.service_id in self.undoing and key not in plan.unchanged:
+            if self.decided is not None and key not in self.decided:
+                if key not in plan.unchanged:
+                    guarded.held[key] = NOT_YET
+            elif reference.service_id in self.undoing and key not in plan.unchanged:
                 guarded.held[key] = UNDO_WAITS
             elif change is None:
                 if standing is not None:  # the line says what is wanted: nothing is left to ask
                     guarded.settled.append(standing)
             else:
+                change = replace(change, base=self.base_of(change, wanted.days[key]))
                 self.judge(guarded, plan, wanted, key, change, standing)
         kept = tuple(item for item in plan.items if key_of(item) not in guarded.held)
         guarded.plan = replace(plan, items=kept)
@@ -168,6 +186,19 @@ class Guards:
         question.evidence = {**self.evidence(wanted, key, change), **reason.evidence}
         guarded.questions[key] = question
         guarded.held[key] = f"Asked first: {reason.text}"
+
+    def base_of(self, change: Change, days: Sequence[usage.Day]) -> Decimal:
+        """For a sum that of the same days of the month before; else the days of this month so far, drawn out."""
+        service = change.service
+        if service.aggregation != Service.Aggregation.SUM:
+            return change.before
+        on = days[-1].on
+        rows = usage.rows_of_last_month(self.client, service.pk, on)
+        if earlier := usage.same_days_last_month(rows, on):
+            return quantities.quantity_of(service, earlier)
+        if len(days) > 1:
+            return quantities.quantity_of(service, days[:-1]) * on.day / max(days[-2].on.day, 1)
+        return change.after if rows else change.before
 
     def by_answer(self, question: Question, change: Change, plan: Plan) -> str | None:
         """What an answer says of this change: hold it (the sentence), let it go (""), or nothing (None)."""
@@ -225,17 +256,19 @@ class Guards:
         return Reason(Kind.MANUAL, text, {"last_known": plain(known.quantity)})
 
     def nothing_left(self, change: Change) -> Reason | None:
-        if not change.before or change.after:
+        if not change.before or not change.base or change.after:
             return None
         text = f"Nothing is used any more; {plain(change.before)} {change.service.unit} would become 0."
         return Reason(Kind.ZERO, text)
 
     def jump(self, change: Change) -> Reason | None:
-        if change.is_new or not self.is_jump(change, change.before):
+        if change.is_new or not self.is_jump(change, change.base):
             return None
         text = (
             f"{change.service.unit.capitalize()} change from {plain(change.before)} to {plain(change.after)}"
         )
+        if change.base != change.before:
+            text = f"{text}, where {plain(change.base.quantize(PSA_ROUNDS))} were to be expected by this day"
         return Reason(Kind.JUMP, f"{text}{percent_text(change)}: more than is let through without a yes.")
 
     def is_jump(self, change: Change, base: Decimal) -> bool:
@@ -254,9 +287,9 @@ class Guards:
 
     def many(self, change: Change) -> Reason | None:
         percent = self.percent(change.reference)
-        if change.is_new or not fleet.is_notable(change.before, change.after, percent):
+        if change.is_new or not fleet.is_notable(change.base, change.after, percent):
             return None
-        falls = change.after < change.before
+        falls = change.after < change.base
         way = "fall" if falls else "rise"
         stands = Question.objects.filter(
             partner_id=self.client.partner_id,
@@ -336,7 +369,8 @@ def changes_of(plan: Plan, wanted: Wanted) -> dict[str, Change]:
             before = amount(item.before.get("quantity"))
             is_new = item.action == "create" or before is None
             reference = wanted.references[key_of(item)]
-            found[key_of(item)] = Change(reference, item.record_id or "", before or Decimal(0), after, is_new)
+            said = before or Decimal(0)
+            found[key_of(item)] = Change(reference, item.record_id or "", said, after, is_new, base=said)
     return found
 
 
@@ -355,6 +389,6 @@ def next_invoice_on(plan: Plan) -> date | None:
 
 
 def percent_text(change: Change) -> str:
-    if not change.before:
+    if not change.base:
         return ""
-    return f" ({(change.after - change.before) * 100 / change.before:+.0f} %)"
+    return f" ({(change.after - change.base) * 100 / change.base:+.0f} %)"

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import uuid
+
 from billing import (
+    months,
     pushdays,
     reportorders,
     reportsetup,
     synchronize,
 )
+from portal.models import Partner
 
 
 def synchronize_due() -> None:
@@ -24,3 +28,23 @@ def verify_report_setup(credentials_id: str) -> None:
 
 def push_days() -> None:
     pushdays.ask_due()
+
+
+def look_after_months() -> None:
+    months.look_after()
+
+
+def read_agreements(order_id: str) -> None:
+    months.read_on(uuid.UUID(order_id))
+
+
+def calculate_month(partner_id: str, month: str) -> None:
+    partner = Partner.objects.filter(pk=partner_id).first()
+    if partner is not None:
+        months.calculate(partner, months.month_of(month))
+
+
+def close_month(partner_id: str, month: str) -> None:
+    partner = Partner.objects.filter(pk=partner_id).first()
+    if partner is not None:
+        months.close_due(partner, months.month_of(month))

@@ -6,8 +6,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from django.conf import settings
+
 from billing import synchronize, terms, usage
-from billing.decisions import Decider, Refused
+from billing.decisions import Decider, Refused, of_the_psa
 from billing.guards import Guarded, Guards
 from billing.models import PushBatch
 from billing.wanted import Withheld, wanted_for
@@ -87,16 +89,16 @@ def of_client(client: Client) -> Preview:
         return found
     guards = Guards.of(client, connection, in_effect, today)
     try:
-        with connections.psa_for(connection) as psa:
+        with connections.psa_for(connection, reads_within=settings.PSA_PAGE_DEADLINE) as psa:
             for lines in wanted.agreements:
                 found.agreements.append(AgreementPreview(lines, guards.look(psa.plan_lines(lines), wanted)))
     except PsaError as error:
-        raise Refused("psa_error", f"{error.text} {error.advice}".strip()) from error
+        raise of_the_psa(error) from error
     return found
 
 
 def push_now(partner: Partner, clients: Iterable[Client], *, by: Decider) -> PushBatch:
     """Synchronize these clients of one partner at once, as a batch that can be undone as a whole."""
-    batch = PushBatch.objects.create(partner=partner, cause="button", asked_by=by.user)
-    synchronize.request_many(clients, cause="button", by=by.user, at_once=True, batch=batch)
+    batch = PushBatch.objects.create(partner=partner, cause="button", asked_by=by.author)
+    synchronize.request_many(clients, cause="button", by=by.author, at_once=True, batch=batch)
     return batch

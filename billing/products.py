@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from billing.decisions import Refused
+from django.conf import settings
+
+from billing.decisions import Refused, of_the_psa
 from integrations import connections
 from integrations.models import Credentials
 from integrations.psa.errors import PsaError
@@ -13,10 +15,10 @@ from integrations.psa.wanted import WantedProduct
 def preview(connection: Credentials, wanted: WantedProduct) -> Plan:
     """A few reads; nothing is written. Raises Refused with what the PSA said."""
     try:
-        with connections.psa_for(connection) as psa:
+        with connections.psa_for(connection, reads_within=settings.PSA_PAGE_DEADLINE) as psa:
             return psa.plan_product(wanted)
     except PsaError as error:
-        raise Refused("psa_error", f"{error.text} {error.advice}".strip()) from error
+        raise of_the_psa(error) from error
 
 
 def create(connection: Credentials, wanted: WantedProduct, *, digest: str) -> str:
@@ -25,7 +27,7 @@ def create(connection: Credentials, wanted: WantedProduct, *, digest: str) -> st
     Harmless to repeat: what is there already is not made again, because planning looks for its name first.
     """
     try:
-        with connections.psa_for(connection) as psa:
+        with connections.psa_for(connection, reads_within=settings.PSA_PAGE_DEADLINE) as psa:
             plan = psa.plan_product(wanted)
             if not plan.items:
                 raise Refused(
@@ -38,4 +40,7 @@ def create(connection: Credentials, wanted: WantedProduct, *, digest: str) -> st
             [applied] = psa.apply(plan).items
             return applied.record_id
     except PsaError as error:
-        raise Refused("psa_error", f"{error.text} {error.advice}".strip()) from error
+        if error.outcome_unknown:
+            text = "The PSA did not answer: the product may have been made. Preview again, which looks for it first."
+            raise Refused("psa_error", text) from error
+        raise of_the_psa(error) from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import time
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -10,13 +11,17 @@ from integrations.psa import kinds
 from integrations.psa.addresses import ANY_PORT, AddressPolicy
 from integrations.psa.autotask import AutotaskPsa
 from integrations.psa.autotask.adjustments import SETTLED_AFTER
+from integrations.psa.autotask.limits import RollingBudget
 from integrations.psa.errors import PsaError
 from integrations.psa.port import SignIn
 from integrations.psa.transport import SharedConnection, Transport
 from integrations.psa.wanted import WantedLine, WantedLines
 from integrations.sandbox import Sandbox, running_sandbox
 
-FAULTS = ("commit_then_drop", "drop", "status_500", "html_503", "truncated_json")
+FAULTS = ("commit_then_drop", "drop", "status_500", "html_503", "truncated_json", "late_commit")
+PLACES = (("POST", "ServiceAdjustments"), ("POST", "ServiceAdjustments"), ("", "ServiceUnits"))
+"""Two faults of three befall the write itself."""
+LATE = 0.02
 CONTRACT, SERVICE = "401", "302"
 MOST_TRIES = 12
 LOCAL = AddressPolicy(allow_http=True, allowed_networks=("127.0.0.0/8",), allowed_ports=(ANY_PORT,))
@@ -35,8 +40,8 @@ class Storm:
 
     @property
     def held(self) -> bool:
-        """Every run ended at what was wanted, and all adjustments together move exactly so much."""
-        return self.settled == self.runs and self.moved == self.wanted
+        """Every run ended at what was wanted, and all adjustments together move exactly so much; answers were lost."""
+        return self.settled == self.runs and self.moved == self.wanted and self.lost_answers > 0
 
     def __str__(self) -> str:
         return (
@@ -86,7 +91,9 @@ def one(psa: AutotaskPsa, sandbox: Sandbox, clock: Hours, dice: random.Random, t
     )
     sandbox.control.clear_faults()
     for fault in dice.choices(FAULTS, k=dice.randint(0, 3)):
-        sandbox.control.fault(fault, path="ServiceAdjustments|ServiceUnits", times=1)
+        method, path = dice.choice(PLACES)
+        late = {"delay": LATE} if fault == "late_commit" else {}
+        sandbox.control.fault(fault, method=method, path=path, times=1, **late)
     for _ in range(MOST_TRIES):
         try:
             plan = psa.plan_lines(wanted)
@@ -98,6 +105,7 @@ def one(psa: AutotaskPsa, sandbox: Sandbox, clock: Hours, dice: random.Random, t
         except PsaError as error:
             told.faults += 1
             told.lost_answers += error.outcome_unknown
+            time.sleep(2 * LATE * error.outcome_unknown)  # what was carried out late, is
         clock.now += SETTLED_AFTER + 1
 
 
@@ -122,7 +130,7 @@ def adapter(sandbox: Sandbox, clock: Hours) -> AutotaskPsa:
     made = kinds.KINDS["autotask"]
     transport = Transport(
         sign_in.site,
-        shared=SharedConnection(LOCAL),
+        shared=SharedConnection(LOCAL, budget=RollingBudget(clock=clock)),  # its hours pass as the others do
         headers=made.headers(sign_in),
         secrets=made.secrets(sign_in),
         deadline=10.0,

@@ -24,50 +24,12 @@ FAULTS = ("status_500", "commit_then_drop", "html_503", "truncated_json")
 Shown = tuple[bool, str]
 
 
-# --- 6.1 --------------------------------------------------------------------------------------------------------------
-
-
-def plan_before_write(clients: int = 100, services: int = 5, words: int = 10_000) -> Shown:
-    """Observe mode writes nothing, and live then sends exactly what was planned, byte for byte."""
-    dice = random.Random(61)  # noqa: S311 - the same usage again
-    with running_sandbox() as sandbox:
-        shop = billed(sandbox, count=clients, services=services)
-        shop.mode("observe")
-        told = [
-            (dice.choice(shop.clients), dice.choice(list(shop.services)), dice.randint(5, 15))
-            for _ in range(words)
-        ]
-        before = shop.writes()
-        for start in range(0, words, 1000):
-            shop.use_all(told[start : start + 1000])
-        sync_all(shop)
-        observed = {run.client_id: run for run in PushRun.objects.filter(partner=shop.partner)}
-        writes = shop.writes() - before
-        shop.mode("live")
-        since = newest_request(sandbox)
-        sync_all(shop)
-        sent = sorted(wire(row) for row in sandbox.control.requests(since) if row["method"] != "GET")
-        planned = sorted(
-            wire({"method": item["request"]["method"], "path": item["request"]["path"]})
-            for run in observed.values()
-            for item in run.plan["items"]
-        )
-        live = {run.client_id: run for run in PushRun.objects.filter(partner=shop.partner, state="done")}
-        same = sum(live[key].digest == run.digest for key, run in observed.items() if key in live)
-    held = writes == 0 and same == len(observed) and len(sent) == len(planned) > 0
-    return held, (
-        f"{words} usage words in observe mode: {writes} writes; {len(planned)} planned items,"
-        f" {len(sent)} writes in live mode, {same} of {len(observed)} plans with the same SHA-256"
-    )
+# --- What requests say ------------------------------------------------------------------------------------------------
 
 
 def newest_request(sandbox: Sandbox) -> int:
     rows = sandbox.control.requests()
     return max((int(row.get("number", 0)) for row in rows), default=0)
-
-
-def wire(row: dict[str, Any]) -> tuple[str, str]:
-    return str(row["method"]), str(row["path"]).rpartition("/finance")[2]
 
 
 def sync_all(shop: Billed) -> None:
@@ -206,7 +168,6 @@ def calls_smoke() -> Shown:
 
 
 PROOFS: dict[str, Callable[[], Shown]] = {
-    "6.1": plan_before_write,
     "6.5": undo_for_billing,
     "6.6": quantity_guards,
     "calls": calls,

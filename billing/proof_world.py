@@ -205,7 +205,7 @@ def pretended(
     return agreements, additions
 
 
-def connected(organization: Organization, sandbox: Sandbox) -> Credentials:
+def connected(level: Organization | Client, sandbox: Sandbox) -> Credentials:
     known = sandbox.dialect.credentials()
     entered = Entered(
         kind="connectwise",
@@ -214,7 +214,7 @@ def connected(organization: Organization, sandbox: Sandbox) -> Credentials:
         public_key=known["public_key"],
         secret=known["private_key"],
     )
-    credentials = connections.save_credentials(organization, entered, by=None)
+    credentials = connections.save_credentials(level, entered, by=None)
     choices.reload(credentials)
     return credentials
 

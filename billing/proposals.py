@@ -6,27 +6,56 @@ meanwhile, the run is void, says so, and a new one waits.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+import uuid
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import F, Q
 
 from billing import synchronize, terms
 from billing.decisions import Decider, Refused
-from billing.models import PushItem, PushRun
+from billing.guards import UNDO_WAITS
+from billing.models import PushItem, PushRun, Question
+from billing.wanted import plain
 from integrations.models import Credentials, Delivery, Status
 from integrations.psa.plan import Plan
+from integrations.psa.wanted import WantedLines
 from portal import clock
 from portal.models import Client, Mode
 
 State = PushRun.State
 WAITS = "approval"
 """Reason of a delivery that is held until its plan is decided."""
+UNDECIDED = (State.PLANNING, State.WAITING, State.APPROVED)
+ELSEWHERE = "It was for another PSA connection than the one in effect now; nothing is written there any more."
 
 
 # --- While pushing ---------------------------------------------------------------------------------------------------
+
+
+def from_the_same_day(lines: WantedLines, client: Client, credentials: Credentials) -> WantedLines:
+    """A plan of the day before is still the same plan: its changes count from the day that was shown."""
+    runs = PushRun.objects.filter(
+        client=client, credentials=credentials, agreement_id=lines.agreement_id, undoes=None
+    )
+    pending = runs.filter(state__in=(State.WAITING, State.APPROVED)).values_list("plan", flat=True).first()
+    days = days_shown(pending or {})
+    if not days:
+        return lines
+    kept = (replace(line, effective_on=days.get((line.key, plain(line.quantity)))) for line in lines.lines)
+    return replace(lines, lines=tuple(kept))
+
+
+def days_shown(plan: Mapping[str, Any]) -> dict[tuple[str, str], date]:
+    """By service key and quantity, the day from which a change counts, where the PSA knows such a day."""
+    return {
+        (item["key"].partition(":")[0], str(item["after"]["quantity"])): date.fromisoformat(day)
+        for item in plan.get("items", ())
+        if "quantity" in item["after"] and (day := item["after"].get("effective_on"))
+    }
 
 
 @dataclass(frozen=True)
@@ -99,15 +128,20 @@ def void(found: Found, plan: Plan, mode: str = Mode.APPROVE) -> list[str]:
 
 
 def void_others(client: Client, credentials: Credentials, agreements: Collection[str]) -> None:
-    """Plans for agreements of which nothing is pushed now are over; a yes to them would never be carried out."""
-    runs = PushRun.objects.filter(
-        client=client, credentials=credentials, undoes=None, state__in=(State.WAITING, State.APPROVED)
-    )
+    """Plans for agreements of which nothing is pushed now, and those of a connection that is no longer in effect, are
+    over; a yes to them would never be carried out. So are questions and undos of such a connection.
+    """
+    runs = PushRun.objects.filter(client=client, undoes=None, state__in=(State.WAITING, State.APPROVED))
+    here = Q(credentials=credentials)
     why = "The plan is void: nothing is pushed to this agreement any longer, or its usage is not known just now."
-    if runs.exclude(agreement_id__in=agreements).update(
-        state=State.VOID, error_text=why, finished_at=clock.now()
-    ):
-        close_held(client, why)
+    idle = runs.filter(here).exclude(agreement_id__in=agreements)
+    gone = runs.exclude(here)
+    for void, text in ((idle, why), (gone, ELSEWHERE)):
+        if void.update(state=State.VOID, error_text=text, finished_at=clock.now()):
+            close_held([client], text)
+    undos = PushRun.objects.filter(client=client, undoes__isnull=False, state__in=UNDECIDED).exclude(here)
+    undos.update(state=State.FAILED, error_text=ELSEWHERE, finished_at=clock.now())
+    Question.objects.filter(client=client, settled_at=None).exclude(here).update(settled_at=clock.now())
 
 
 def void_because(run: PushRun, plan: Plan, mode: str) -> str:
@@ -130,6 +164,25 @@ def void_because(run: PushRun, plan: Plan, mode: str) -> str:
     return f"The plan that was {was} is void: the usage has changed. It was planned again."
 
 
+def decided(client: Client, credentials: Credentials, agreement_id: str) -> set[str]:
+    """Keys of services about which somebody has decided: a plan of theirs waits or is approved, a question was answered
+    with “push it”, or an undo for which they were held is over. Three queries.
+    """
+    runs = PushRun.objects.filter(
+        client=client, credentials=credentials, agreement_id=agreement_id, undoes=None
+    )
+    keys = {
+        item["key"].partition(":")[0]
+        for plan in runs.filter(state__in=(State.WAITING, State.APPROVED)).values_list("plan", flat=True)
+        for item in plan.get("items", ())
+    }
+    answered = Question.objects.filter(client=client, credentials=credentials, settled_at=None)
+    keys |= set(answered.filter(answer=Question.Answer.PUSH).values_list("service__key", flat=True))
+    newest = runs.exclude(state=State.VOID).order_by("-id").values("pk")[:1]
+    held = PushItem.objects.filter(run__in=newest, state=PushItem.State.HELD, text=UNDO_WAITS)
+    return keys | set(held.values_list("service__key", flat=True))
+
+
 # --- Deciding ---------------------------------------------------------------------------------------------------------
 
 
@@ -150,59 +203,95 @@ def refusal(run: PushRun, by: Decider) -> Refused | None:
 
 
 def approve(run: PushRun, *, by: Decider) -> None:
-    """Exactly this plan may be sent; it goes at once. Raises Refused.
-
-    Four eyes that were asked for after it was planned count as well.
-    """
-    run.needs_four_eyes = run.needs_four_eyes or terms.for_client(run.client)["four_eyes"]
-    if found := refusal(run, by):
-        raise found
-    with transaction.atomic():
-        decide(run, State.APPROVED, by, approved_digest=run.digest, needs_four_eyes=run.needs_four_eyes)
-        close_held(run.client, f"The plan was approved by {by.name}.")
-        synchronize.request(run.client, cause="approved", by=by.user, at_once=True)
+    """Exactly this plan may be sent; it goes at once. Raises Refused."""
+    for no in approve_all([run], by=by).values():
+        raise no
 
 
 def reject(run: PushRun, *, by: Decider, text: str = "") -> None:
     """This plan is not sent; the same changes are not proposed again. Raises Refused."""
-    if run.state != State.WAITING:
-        raise Refused("not_waiting", "This plan does not wait for approval any more.")
+    for no in reject_all([run], by=by, text=text).values():
+        raise no
+
+
+def approve_all(runs: Iterable[PushRun], *, by: Decider) -> dict[PushRun, Refused]:
+    """Exactly these plans may be sent; they go at once. Returns those that could not be approved, each with the reason.
+
+    Four eyes that were asked for after a run was planned count as well. The number of queries does not depend on that
+    of the runs, which come with their clients.
+    """
+    refused: dict[PushRun, Refused] = {}
+    chosen: list[PushRun] = []
+    agreed: dict[uuid.UUID, terms.TermsOf] = {}
+    for run in runs:
+        if run.partner_id not in agreed:
+            agreed[run.partner_id] = terms.TermsOf.of(run.partner_id)
+        run.needs_four_eyes |= agreed[run.partner_id].for_client(run.client)["four_eyes"]
+        if no := refusal(run, by):
+            refused[run] = no
+        else:
+            chosen.append(run)
     with transaction.atomic():
-        decide(run, State.REJECTED, by, error_text=text, finished_at=clock.now())
-        close_held(run.client, f"The plan was rejected by {by.name}.")
-        if run.undoes_id is not None:  # what was held for it may go
-            synchronize.request(run.client, cause="rejected", by=by.user, at_once=True)
+        ours = still_waiting(chosen, refused)
+        for four_eyes in (False, True):
+            some = [run.pk for run in ours if run.needs_four_eyes == four_eyes]
+            decide(some, State.APPROVED, by, approved_digest=F("digest"), needs_four_eyes=four_eyes)
+        close_held([run.client for run in ours], f"The plan was approved by {by.name}.")
+        synchronize.request_many(clients_of(ours), cause="approved", by=by.author, at_once=True)
+    return refused
 
 
-def decide(run: PushRun, state: str, by: Decider, **more: Any) -> None:
-    waiting = PushRun.objects.filter(pk=run.pk, state=State.WAITING, digest=run.digest)
-    decided = waiting.update(
-        state=state, decided_by=by.user, decided_as=by.name, decided_at=clock.now(), **more
-    )
-    if not decided:
-        raise Refused("not_waiting", "Somebody decided about this plan at the same moment.")
-    if state == State.REJECTED:
-        PushItem.objects.filter(run=run, state=PushItem.State.PLANNED).update(
-            state=PushItem.State.HELD, text=f"Rejected by {by.name}."
+def reject_all(runs: Iterable[PushRun], *, by: Decider, text: str = "") -> dict[PushRun, Refused]:
+    """These plans are not sent; the same changes are not proposed again. Returns those that could not be rejected."""
+    refused: dict[PushRun, Refused] = {}
+    chosen: list[PushRun] = []
+    for run in runs:
+        if run.state == State.WAITING:
+            chosen.append(run)
+        else:
+            refused[run] = Refused("not_waiting", "This plan does not wait for approval any more.")
+    with transaction.atomic():
+        ours = still_waiting(chosen, refused)
+        keys = [run.pk for run in ours]
+        decide(keys, State.REJECTED, by, error_text=text, finished_at=clock.now())
+        planned = PushItem.objects.filter(run__in=keys, state=PushItem.State.PLANNED)
+        planned.update(state=PushItem.State.HELD, text=f"Rejected by {by.name}.")
+        close_held([run.client for run in ours], f"The plan was rejected by {by.name}.")
+        undos = [run for run in ours if run.undoes_id is not None]  # what was held for them may go
+        synchronize.request_many(clients_of(undos), cause="rejected", by=by.author, at_once=True)
+    return refused
+
+
+def still_waiting(runs: Sequence[PushRun], refused: dict[PushRun, Refused]) -> list[PushRun]:
+    """Those that nobody has decided about, or planned again, since they were read; they are locked."""
+    rows = PushRun.objects.filter(pk__in=[run.pk for run in runs], state=State.WAITING).order_by("pk")
+    digests = dict(rows.select_for_update(no_key=True).values_list("pk", "digest"))
+    ours = []
+    for run in runs:
+        if digests.get(run.pk) == run.digest:
+            ours.append(run)
+        else:
+            refused[run] = Refused("not_waiting", "Somebody decided about this plan at the same moment.")
+    return ours
+
+
+def decide(keys: Sequence[uuid.UUID], state: str, by: Decider, **more: Any) -> None:
+    if keys:
+        PushRun.objects.filter(pk__in=keys, state=State.WAITING).update(
+            state=state, decided_by=by.user, decided_as=by.name, decided_at=clock.now(), **more
         )
 
 
-def approve_many(runs: Iterable[PushRun], *, by: Decider) -> tuple[int, list[str]]:
-    """How many were approved, and a sentence for each that could not be."""
-    approved, refused = 0, []
-    for run in runs:
-        try:
-            approve(run, by=by)
-        except Refused as no:
-            refused.append(f"{run.client}: {no.text}")
-        else:
-            approved += 1
-    return approved, refused
+def clients_of(runs: Iterable[PushRun]) -> list[Client]:
+    return list({run.client_id: run.client for run in runs}.values())
 
 
-def close_held(client: Client, text: str) -> None:
+def sentences(refused: Mapping[PushRun, Refused]) -> list[str]:
+    return [f"{run.client}: {no.text}" for run, no in refused.items()]
+
+
+def close_held(clients: Iterable[Client], text: str) -> None:
     """Deliveries that only waited for this decision are at rest; a new one does what was decided."""
-    held = Delivery.objects.filter(
-        subject=synchronize.subject_of(client.pk), status=Status.HELD, reason=WAITS
-    )
+    subjects = {synchronize.subject_of(client.pk) for client in clients}
+    held = Delivery.objects.filter(subject__in=subjects, status=Status.HELD, reason=WAITS)
     held.update(status=Status.SKIPPED, reason="decided", outcome=text)

@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 from django.db import IntegrityError, transaction
 
 from billing import billedlines, doubts, proposals, questions, synchronize, terms, undo, usage
-from billing.guards import Guarded, Guards
-from billing.models import PushItem, PushRun
+from billing.guards import Guarded, Guards, amount
+from billing.models import PushItem, PushRun, Schedule, SynchronizeOrder
 from billing.terms import Terms
 from billing.wanted import Wanted, agreement_links, wanted_for
 from integrations import companies, effective, outcomes
@@ -22,11 +23,9 @@ from integrations.dispatcher import Task
 from integrations.models import Credentials, Delivery, Status
 from integrations.outcomes import Outcome
 from integrations.psa.errors import PsaError
-from integrations.psa.plan import Plan
+from integrations.psa.plan import Plan, PlanItem
 from integrations.psa.port import Psa
-from integrations.psa.wanted import (
-    WantedLines,
-)
+from integrations.psa.wanted import WantedLine, WantedLines
 from portal import (
     chaos,
     clock,
@@ -40,6 +39,8 @@ from portal.models import (
 UNSETTLED = "units_unsettled"
 """The adapter's finding that an earlier change of a line, by whomever, may still be carried out."""
 LOOK_AGAIN = 60.0
+ASKED = "asked"
+"""The reason of an item that a guard holds; its question says more."""
 
 
 @dataclass
@@ -126,12 +127,16 @@ class PushTask:
         proposals.void_others(client, self.credentials, [row.agreement_id for row in wanted.agreements])
         if not wanted.agreements:
             return nothing_to_push(wanted, undone)
-        return Push(self, psa, client, wanted, agreed, in_effect, as_of, undone).carry_out()
+        order = synchronize.order_of(self.delivery)
+        return Push(self, psa, client, wanted, agreed, in_effect, as_of, order, undone).carry_out()
 
 
 @dataclass
 class Push:
-    """All agreements of one client, one after the other. `as_of` is when usage was read."""
+    """All agreements of one client, one after the other. `as_of` is when usage was read.
+
+    A narrow order of a client who has a push day carries out what people have decided, and no more.
+    """
 
     task: PushTask
     psa: Psa
@@ -140,6 +145,7 @@ class Push:
     agreed: terms.TermsOf
     terms: Terms
     as_of: datetime
+    order: SynchronizeOrder
     undone: str = ""
     pushed: Pushed = field(default_factory=Pushed)
 
@@ -161,10 +167,23 @@ class Push:
             raise refused
         return self.outcome()
 
+    @property
+    def is_narrow(self) -> bool:
+        return self.order.is_narrow and self.terms["schedule"] != Schedule.CONTINUOUS
+
     def agreement(self, lines: WantedLines) -> None:
+        decided = None
+        if self.is_narrow:
+            decided = proposals.decided(self.client, self.task.credentials, lines.agreement_id)
+            if not decided & {line.key for line in lines.lines}:
+                return
+        if self.terms.mode == Mode.APPROVE:
+            lines = proposals.from_the_same_day(lines, self.client, self.task.credentials)
         plan = self.psa.plan_lines(lines)
         chaos.point("planned")
-        guards = Guards.of(self.client, self.task.credentials, self.terms, usage.today_for(self.client))
+        guards = Guards.of(
+            self.client, self.task.credentials, self.terms, usage.today_for(self.client), decided
+        )
         guarded = guards.look(plan, self.wanted)
         self.one(lines, plan, guarded)
         self.pushed.plans.append(guarded.plan)
@@ -187,7 +206,7 @@ class Push:
                     self.pushed.waiting += writes
                     if not proposals.still_waits(found, guarded.plan, self.task.delivery):
                         self.pushed.told += proposals.void(found, guarded.plan)
-                        self.remember(lines, guarded, PushRun.State.WAITING)
+                        self.remember(lines, guarded, PushRun.State.WAITING, instead_of=found.pending)
                     return
                 PushRun.objects.filter(pk=run.pk).update(delivery=self.task.delivery)
             else:
@@ -204,15 +223,19 @@ class Push:
         questions.settle(self.client, self.task.credentials, guarded.plan)
         self.pushed.written += writes
 
-    def remember(self, lines: WantedLines, guarded: Guarded, state: str) -> PushRun:
-        """Store the run, with before and after, before anything is written."""
+    def remember(
+        self, lines: WantedLines, guarded: Guarded, state: str, *, instead_of: PushRun | None = None
+    ) -> PushRun:
+        """Store the run, with before and after, before anything is written. Who asked for a plan asked as well for the
+        one that is planned `instead_of` it.
+        """
         links = list(agreement_links(self.client, self.task.credentials).values())
         sends = state == PushRun.State.PLANNED and guarded.plan.items
         run = PushRun.objects.create(
             partner_id=self.client.partner_id,
             client=self.client,
             delivery=self.task.delivery,
-            batch_id=synchronize.batch_of(self.task.delivery),
+            batch_id=self.order.batch_id,
             credentials=self.task.credentials,
             agreement_id=lines.agreement_id,
             agreement_name=lines.agreement_name,
@@ -221,7 +244,7 @@ class Push:
             plan=guarded.plan.as_json(),
             digest=guarded.plan.digest,
             needs_four_eyes=self.terms["four_eyes"],
-            asked_by_id=synchronize.asker_of(self.task.delivery),
+            asked_by_id=(instead_of.asked_by_id if instead_of else None) or self.order.asked_by_id,
             settings_by=terms.changed_last_by(self.client, self.agreed, links),
         )
         PushItem.objects.bulk_create(items_of(run, lines, guarded, self.wanted))
@@ -229,6 +252,8 @@ class Push:
 
     def outcome(self) -> Outcome:
         pushed = self.pushed
+        if not pushed.plans:
+            return outcomes.done(f"{self.undone}Nothing else is pushed before the push day.")
         text = " ".join([f"{self.undone}{sentence(pushed)}.", *pushed.told])
         plan = pushed.plans[0]
         if self.terms.mode == Mode.OBSERVE:
@@ -239,14 +264,15 @@ class Push:
             return Outcome(
                 status=Status.WAITING, reason="unsettled", text=text, plan=plan, again_in=LOOK_AGAIN
             )
+        as_of = None if self.is_narrow else self.as_of  # usage of other services waits for its day
         if pushed.waiting:
             return outcomes.held(
                 proposals.WAITS,
                 f"{text} A Partner Senior Manager decides under Billing > Approvals.",
                 plan=plan,
-                as_of=self.as_of,
+                as_of=as_of,
             )
-        return outcomes.done(text, plan=plan, as_of=self.as_of)
+        return outcomes.done(text, plan=plan, as_of=as_of)
 
 
 def nothing_to_push(wanted: Wanted, undone: str) -> Outcome:
@@ -272,22 +298,47 @@ def items_of(run: PushRun, lines: WantedLines, guarded: Guarded, wanted: Wanted)
     rows = []
     for line in lines.lines:
         item, finding = planned.get(line.key), findings.get(line.key)
-        row = PushItem(partner_id=run.partner_id, run=run, service=wanted.references[line.key].service)
+        row = PushItem(
+            partner_id=run.partner_id,
+            run=run,
+            service=wanted.references[line.key].service,
+            quantity=line.quantity,
+        )
+        if found := line_found(guarded.plan, line, item):
+            row.line_id, row.included = str(found["id"]), amount(found.get("less_included"))
         if line.key in guarded.held:
-            row.state, row.text = PushItem.State.HELD, guarded.held[line.key]
+            row.state, row.text, row.reason = PushItem.State.HELD, guarded.held[line.key], ASKED
             row.question = guarded.questions.get(line.key)
         elif item is not None:
             row.line_id, row.before, row.after = item.record_id or "", dict(item.before), dict(item.after)
             row.text = item.reason
+            row.quantity = amount(item.after.get("quantity", row.quantity))
         elif finding is not None:
             row.state, row.text = PushItem.State.HELD, f"{finding.text} {finding.advice}".strip()
+            row.reason = finding.code
         else:
             row.state = PushItem.State.UNCHANGED
         rows.append(row)
     withheld = [
         PushItem(
-            partner_id=run.partner_id, run=run, service=row.service, state=PushItem.State.HELD, text=row.text
+            partner_id=run.partner_id,
+            run=run,
+            service=row.service,
+            state=PushItem.State.HELD,
+            text=row.text,
+            reason=row.reason,
         )
         for row in wanted.withheld
     ]
     return [*rows, *withheld]
+
+
+def line_found(plan: Plan, line: WantedLine, item: PlanItem | None) -> dict[str, Any] | None:
+    """The line of the PSA that a wanted one is, as the plan has read it; None when there is none, or several."""
+    known = (item.record_id if item is not None else None) or line.line_id
+    rows = plan.found.get("lines", ())
+    if known:
+        return next((row for row in rows if row["id"] == known), None)
+    same = [row for row in rows if row["product_id"] == line.product_id and not row["cancelled_on"]]
+    found = [row for row in same if row["serial_number"] == line.serial_number] or same
+    return found[0] if len(found) == 1 else None

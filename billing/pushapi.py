@@ -26,7 +26,7 @@ from portal.rest import Problem, actor_of
 from portal.tenancy import TenantModel
 
 Row = TypeVar("Row", bound=Model)
-STATUS = {"psa_error": 502}
+STATUS = {"psa_error": 424}
 
 
 def row_of(model: type[TenantModel], request: Request, pk: uuid.UUID, *related: str) -> Any:
@@ -143,10 +143,14 @@ class Preview(APIView):
     """What would be written now."""
 
     scopes: ClassVar[dict[str, str]] = {"GET": "billing:read"}
+    more_errors: ClassVar[dict[str, str]] = {
+        "409": "Something is not set up; `detail` says what.",
+        "424": "The PSA did not answer, or refused; `detail` says which.",
+    }
 
     @extend_schema(operation_id="billing_preview", responses=PreviewOut)
     def get(self, request: Request, pk: uuid.UUID) -> Response:
-        """Reads the PSA; writes and stores nothing. 409 says what is not set up, 502 what the PSA answered."""
+        """Reads the PSA; writes and stores nothing. 409 says what is not set up, 424 what the PSA answered."""
         try:
             return Response(previews.of_client(row_of(Client, request, pk)).as_json())
         except Refused as no:
@@ -162,7 +166,9 @@ class Push(APIView):
     def post(self, request: Request, pk: uuid.UUID) -> Response:
         """As its mode says: live writes, approve stores a plan that waits, observe stores the plan."""
         client = row_of(Client, request, pk)
-        asked = synchronize.request(client, cause="button", at_once=True)
+        asked = synchronize.request(
+            client, cause="button", by=Decider.of(actor_of(request)).author, at_once=True
+        )
         return Response({"status": "asked" if asked else "waits_already"}, status=202)
 
 

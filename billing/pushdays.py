@@ -17,7 +17,7 @@ from billing import synchronize
 from billing.models import AgreementLink, BillingSettings, PushBatch, PushDay, Schedule
 from billing.schedule import last_due
 from billing.terms import TermsOf
-from portal import clock, database
+from portal import clock, database, onebyone
 from portal.models import Client, Partner
 
 AT_ONCE = 500
@@ -29,7 +29,7 @@ def ask_due() -> int:
     partners = Partner.objects.filter(
         pk__in=BillingSettings.objects.filter(schedule__in=BY_CALENDAR).values("partner"), is_active=True
     )
-    return sum(ask_due_of(partner) for partner in partners)
+    return onebyone.each(partners, ask_due_of, what="Push days")
 
 
 def ask_due_of(partner: Partner) -> int:

@@ -135,20 +135,10 @@ def decide(request: PageRequest) -> HttpResponse:
     if request.POST.get("decision") == "reject":
         form = RejectForm(request.POST)
         reason = form.cleaned_data["reason"] if form.is_valid() else ""
-        return told(request, *reject_all(chosen, by, reason), word="rejected")
-    return told(request, *proposals.approve_many(chosen, by=by), word="approved")
-
-
-def reject_all(runs: list[PushRun], by: Decider, reason: str) -> tuple[int, list[str]]:
-    done, refused = 0, []
-    for run in runs:
-        try:
-            proposals.reject(run, by=by, text=reason)
-        except Refused as no:
-            refused.append(f"{run.client}: {no.text}")
-        else:
-            done += 1
-    return done, refused
+        refused, word = proposals.reject_all(chosen, by=by, text=reason), "rejected"
+    else:
+        refused, word = proposals.approve_all(chosen, by=by), "approved"
+    return told(request, len(chosen) - len(refused), proposals.sentences(refused), word=word)
 
 
 def told(request: PageRequest, count: int, refused: list[str], *, word: str) -> HttpResponse:

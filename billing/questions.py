@@ -34,33 +34,31 @@ def answer_all(questions: Iterable[Question], answer: str, *, by: Decider, until
 
     Returns how many took it. Raises Refused when the answer itself is wrong.
     """
-    refuse_wrong(answer, until)
-    taken: dict[object, Client] = {}
-    count = 0
+    rows = list(questions)
+    for zone in {row.client.partner.time_zone for row in rows} or {"UTC"}:
+        refuse_wrong(answer, until, clock.today_in(zone))
     with transaction.atomic():
-        for question in questions:
-            waiting = Question.objects.filter(pk=question.pk, answer="", settled_at=None)
-            changed = waiting.update(
-                answer=answer,
-                keep_until=until if answer == Question.Answer.KEEP_UNTIL else None,
-                answered_at=clock.now(),
-                answered_by=by.user,
-                answered_as=by.name,
-            )
-            if changed:
-                count += 1
-                taken[question.client_id] = question.client
+        waiting = Question.objects.filter(pk__in=[row.pk for row in rows], answer="", settled_at=None)
+        keys = set(waiting.select_for_update(no_key=True).order_by("pk").values_list("pk", flat=True))
+        Question.objects.filter(pk__in=keys).update(
+            answer=answer,
+            keep_until=until if answer == Question.Answer.KEEP_UNTIL else None,
+            answered_at=clock.now(),
+            answered_by=by.author,
+            answered_as=by.name,
+        )
         if answer == Question.Answer.PUSH:
-            synchronize.request_many(taken.values(), cause="answered", by=by.user, at_once=True)
-    return count
+            taken = {row.client_id: row.client for row in rows if row.pk in keys}
+            synchronize.request_many(taken.values(), cause="answered", by=by.author, at_once=True)
+    return len(keys)
 
 
-def refuse_wrong(answer: str, until: date | None) -> None:
+def refuse_wrong(answer: str, until: date | None, today: date) -> None:
+    """`today` is that of the partner."""
     if answer not in Question.Answer.values:
         raise Refused("unknown_answer", f"The answer is one of {', '.join(Question.Answer.values)}.")
     if answer != Question.Answer.KEEP_UNTIL:
         return
-    today = clock.now().date()
     if until is None:
         raise Refused("day_missing", "Say until which day yours is kept.")
     if not today <= until <= today + LONGEST:

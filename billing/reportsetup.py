@@ -8,15 +8,17 @@ from typing import Any
 
 from django.conf import settings
 
-from billing.models import CrossReference, ReportSetup
+from billing.decisions import Decider
+from billing.models import CrossReference, ReportSetup, ReportTick
 from integrations import connections
 from integrations.models import Credentials
 from integrations.psa.errors import PsaError
 from integrations.psa.reportsetup import WantedReference, WantedSetup
-from portal import background, clock
+from portal import background, clock, database
 
 JOB = "billing.jobs.verify_report_setup"
 COLOURS = {"passed": "green", "failed": "red", "not needed": "green"}
+UNKNOWN = "unknown"
 SHOWN = ("name", "verdict", "detail", "fix")
 
 
@@ -45,7 +47,7 @@ def verify(credentials_id: str) -> ReportSetup | None:
     else:
         told = [{name: value for name, value in asdict(line).items() if name in SHOWN} for line in lines]
         found |= {
-            "lines": [{**line, "colour": COLOURS.get(line["verdict"], "unknown")} for line in told],
+            "lines": [{**line, "colour": COLOURS.get(line["verdict"], UNKNOWN)} for line in told],
             "error_text": "",
             "verified_at": clock.now(),
         }
@@ -71,3 +73,39 @@ def wanted_setup(credentials: Credentials) -> WantedSetup:
         )
         seen.setdefault((row.type, row.level), reference)
     return WantedSetup(solution=settings.MANAGEMENT_SOLUTION, references=tuple(seen.values()))
+
+
+# --- Ticked by hand ---------------------------------------------------------------------------------------------------
+
+
+def tick(credentials: Credentials, line: str, *, by: Decider) -> bool:
+    """Somebody has looked into the PSA: this line is as it must be. Only where no API can tell; False: it can."""
+    setup = ReportSetup.objects.filter(credentials=credentials).first()
+    if setup is None or line not in {one["name"] for one in setup.lines if one.get("colour") == UNKNOWN}:
+        return False
+    row = ReportTick(
+        partner_id=credentials.partner_id,
+        credentials=credentials,
+        line=line,
+        ticked_by=by.author,
+        ticked_as=by.name,
+    )
+    database.insert_new([row])  # who was first stays
+    return True
+
+
+def untick(credentials: Credentials, line: str) -> bool:
+    return bool(ReportTick.objects.filter(credentials=credentials, line=line).delete()[0])
+
+
+def lines_with_ticks(setup: ReportSetup) -> list[tuple[dict[str, Any], bool, ReportTick | None]]:
+    """Each line, whether only a person can tell, and who said that it is as it must be. The API goes first."""
+    ticks = {row.line: row for row in ReportTick.objects.filter(credentials=setup.credentials_id)}
+    return [
+        (
+            line,
+            line.get("colour") == UNKNOWN,
+            ticks.get(line["name"]) if line.get("colour") == UNKNOWN else None,
+        )
+        for line in setup.lines
+    ]

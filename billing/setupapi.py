@@ -20,7 +20,7 @@ from billing.models import AgreementLink, CrossReference, Service
 from billing.preview import connection_of
 from billing.sheets import Unreadable
 from integrations import effective
-from portal import rest
+from portal import preconditions, rest
 from portal.clients import find_clients
 from portal.inheritance import Tree, nearest
 from portal.models import Client, Organization
@@ -115,10 +115,13 @@ def service_of(key: str) -> Service:
     return found
 
 
-class AgreementLinks(APIView):
+class AgreementLinks(preconditions.GuardedList, APIView):
     """Agreements of clients."""
 
     scopes: ClassVar[dict[str, str]] = {"GET": "billing:read", "PUT": "billing:write"}
+
+    def rows(self, request: Request) -> Any:
+        return AgreementLink.objects.visible_to(actor_of(request))
 
     @extend_schema(operation_id="agreement_links_list", responses=AgreementLinkOut(many=True))
     def get(self, request: Request) -> Response:
@@ -154,10 +157,13 @@ class AgreementLinks(APIView):
         return Response(AgreementLinkOut(link).data)
 
 
-class CrossReferencesDoor(APIView):
+class CrossReferencesDoor(preconditions.GuardedList, APIView):
     """Cross-references."""
 
     scopes: ClassVar[dict[str, str]] = {"GET": "billing:read", "PUT": "billing:write"}
+
+    def rows(self, request: Request) -> Any:
+        return CrossReference.objects.visible_to(actor_of(request))
 
     @extend_schema(operation_id="cross_references_list", responses=CrossReferenceOut(many=True))
     def get(self, request: Request) -> Response:

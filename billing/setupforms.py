@@ -10,7 +10,7 @@ from django import forms
 from billing.models import BillingSettings, Schedule, Service
 from integrations.models import Choice
 from portal.forms import PortalForm
-from portal.models import Mode
+from portal.models import Client, Mode, Organization
 
 INHERIT = ("", "Inherit")
 YES_NO = [INHERIT, ("yes", "Yes"), ("no", "No")]
@@ -29,6 +29,12 @@ class BillingSettingsForm(PortalForm):
     """A level's own settings; empty inherits."""
 
     billing_mode = forms.ChoiceField(label="Mode", required=False, choices=[INHERIT, *Mode.choices])
+    statistics_mode = forms.ChoiceField(
+        label="Update Backup Statistics",
+        required=False,
+        choices=[INHERIT, ("live", "Yes: update the PSA's management report"), ("observe", "Plan only")],
+        help_text="At the top, not chosen means no.",
+    )
     is_enabled = forms.ChoiceField(label="Billing Enabled", required=False, choices=YES_NO)
     schedule = forms.ChoiceField(label="Push Date", required=False, choices=[INHERIT, *Schedule.choices])
     four_eyes = forms.ChoiceField(
@@ -77,13 +83,17 @@ def shown(value: Any) -> str:
     return "no limit" if value is None else str(value)
 
 
-def own_values(row: BillingSettings | None, mode: str | None) -> dict[str, Any]:
+def own_values(row: BillingSettings | None, level: Client | Organization) -> dict[str, Any]:
     words = {True: "yes", False: "no"}
     names = [*NUMBERS, "is_enabled", "schedule", "four_eyes", "updates_descriptions", "description_template"]
     values = {name: getattr(row, name, None) for name in names}
     for name in ("is_enabled", "four_eyes", "updates_descriptions"):
         values[name] = words.get(bool(values[name]), "") if values[name] is not None else ""
-    return {**values, "billing_mode": mode or ""}
+    return {
+        **values,
+        "billing_mode": level.billing_mode or "",
+        "statistics_mode": level.statistics_mode or "",
+    }
 
 
 class CrossReferenceForm(PortalForm):
@@ -134,8 +144,16 @@ class AgreementForm(PortalForm):
     def __init__(self, *args: Any, billable: Sequence[Choice], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.fields["agreement"].choices = [  # type: ignore[attr-defined]
-            (row.psa_id, f"{row.name} ({row.data.get('type') or 'no type'})") for row in billable
+            (row.psa_id, agreement_label(row)) for row in billable
         ]
+
+
+def agreement_label(agreement: Choice) -> str:
+    told = [agreement.data.get("type") or "no type"]
+    for name, word in (("next_invoice_on", "next invoice"), ("ends_on", "ends")):
+        if agreement.data.get(name):
+            told.append(f"{word} {agreement.data[name]}")
+    return f"{agreement.name} ({', '.join(told)})"
 
 
 class SheetForm(PortalForm):

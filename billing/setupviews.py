@@ -94,7 +94,7 @@ def billing_settings(request: PageRequest, level: str, pk: uuid.UUID) -> HttpRes
     found = terms.TermsOf.of(row.partner_id)
     above = path_of(row, found.tree)[1:]
     inherited = {name: value.value for name, value in found.at(above).items()}
-    initial = own_values(found.rows.get(row.pk), row.billing_mode)
+    initial = own_values(found.rows.get(row.pk), row)
     form = BillingSettingsForm(pages.posted(request), initial=initial, inherited=inherited)
     if request.method == "POST":
         pages.require_manager(request, row.partner)
@@ -144,7 +144,8 @@ def cross_references_of(request: PageRequest, level: str, pk: uuid.UUID) -> Http
     form = CrossReferenceForm(
         pages.posted(request) if request.POST.get("what") == "save" else None, products=offered
     )
-    making = ProductForm(pages.posted(request) if request.POST.get("what") in ("plan", "make") else None)
+    made_of = pages.posted(request) if request.POST.get("what") in ("plan", "make") else None
+    making = ProductForm(made_of, auto_id="id_new_%s")
     context: dict[str, Any] = {"level": row, "connection": connection, "form": form, "making": making}
     if request.method == "POST":
         pages.require_manager(request, row.partner)

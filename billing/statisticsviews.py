@@ -13,6 +13,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from billing import backupstatistics, reportorders, reportsetup, usage
 from billing.backupstatistics import Numbers
+from billing.decisions import Decider
 from billing.models import ReportRun, ReportSetup, ReportWindow
 from integrations import effective
 from integrations.models import Credentials
@@ -66,6 +67,8 @@ def client_report(request: PageRequest, pk: uuid.UUID) -> HttpResponse:
         "setup": ReportSetup.objects.filter(credentials=connection).first() if connection else None,
         "now": clock.now(),
     }
+    if context["setup"] is not None:
+        context["setup_lines"] = reportsetup.lines_with_ticks(context["setup"])
     return pages.show(request, "billing/client_report.html", context, partner=client.partner)
 
 
@@ -130,5 +133,23 @@ def verify_setup(request: PageRequest, pk: uuid.UUID) -> HttpResponse:
     pages.require_manager(request, credentials.partner)
     reportsetup.ask(credentials)
     messages.success(request, "The set-up in the PSA is verified now; load the page again in a moment.")
+    client = pages.id_in(request.POST.get("client", ""))
+    return redirect("client_report", client) if client else redirect("clients")
+
+
+@require_POST
+@pages.page
+def tick_setup(request: PageRequest, pk: uuid.UUID) -> HttpResponse:
+    """A line that no API can verify, ticked by whoever has looked; or not ticked any more."""
+    credentials = pages.get_row(request, Credentials, pk, without=("secret",))
+    pages.require_manager(request, credentials.partner)
+    line = request.POST.get("line", "")[:200].replace("\x00", "")
+    if "untick" in request.POST:
+        reportsetup.untick(credentials, line)
+        messages.success(request, f"{line} is not ticked any more.")
+    elif reportsetup.tick(credentials, line, by=Decider.of(request.user)):
+        messages.success(request, f"{line} is ticked.")
+    else:
+        messages.info(request, "This line is verified by itself, or is not there any more.")
     client = pages.id_in(request.POST.get("client", ""))
     return redirect("client_report", client) if client else redirect("clients")

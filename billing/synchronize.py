@@ -7,7 +7,7 @@ waits at a time, and it will push what is true when it runs.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -17,11 +17,11 @@ from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery
 from django.db.models.functions import Coalesce, TruncDate
 
 from billing import schedule
-from billing.models import AgreementLink, PushBatch, SynchronizeWindow, Usage
+from billing.models import AgreementLink, PushBatch, SynchronizeOrder, SynchronizeWindow, Usage
 from integrations import effective, eventlog, outcomes, wake
 from integrations.models import Action, Delivery, Event, Status
 from integrations.models.eventlog import EventAction, Severity
-from portal import clock, database, disabled
+from portal import clock, database, disabled, onebyone
 from portal.models import Client, Partner, User
 
 MOST_DUE = 1000
@@ -37,6 +37,12 @@ CAUSES = {
     "rejected": "An undo was rejected.",
     "settings": "Billing settings were changed.",
 }
+
+
+NARROW = ("approved", "answered", "undo", "rejected")
+"""Somebody decided about one thing: that is carried out, and nothing else goes before its push day."""
+DECIDED = ("approved", "rejected")
+"""Whoever did this looked at what another asked for; what is planned anew because of it was not asked for by them."""
 
 
 def subject_of(client_id: uuid.UUID | None) -> str:
@@ -79,15 +85,17 @@ def request_many(
     """
     asked: list[Delivery] = []
     left = list(clients)
+    asker = None if cause in DECIDED else by
     with transaction.atomic():
         if at_once:
             hurry(left)
-        if batch is not None or by is not None:
-            adopt(left, batch, by)
+        if batch is not None or asker is not None or cause not in (*NARROW, "usage"):
+            adopt(left, cause, batch, asker)
         for _ in range(MOST_LOOKS):
             waiting = waiting_clients(left)
-            rows = [order(client, cause, by, batch) for client in left if client.pk not in waiting]
+            rows = [order(client, cause, by) for client in left if client.pk not in waiting]
             stored = store(rows, at_once=at_once)
+            keep_orders([row for row in rows if row.pk in stored], cause, batch, asker)
             asked += [row for row in rows if row.pk in stored]
             left = [row.client for row in rows if row.pk not in stored]
             if not left:
@@ -121,7 +129,7 @@ def request_due() -> int:
     Not known was what was told later, and what was told of a day that had not begun yet where the partner is.
     """
     zones = Partner.objects.order_by("time_zone").values_list("time_zone", flat=True).distinct()
-    return sum(request_due_in(zone) for zone in zones)
+    return onebyone.each(zones, request_due_in, what="Synchronizations that are due")
 
 
 def request_due_in(zone: str) -> int:
@@ -160,17 +168,50 @@ def hurry(clients: Sequence[Client]) -> None:
         wake.ring()
 
 
-def adopt(clients: Sequence[Client], batch: PushBatch | None, by: User | None) -> None:
+def adopt(clients: Sequence[Client], cause: str, batch: PushBatch | None, by: User | None) -> None:
     """Synchronizations that wait already belong to the batch that asks for them now, and to the first person who does:
-    with four eyes, theirs is not the second pair.
+    with four eyes, theirs is not the second pair. They go as far as the farthest of what asked for them.
     """
     subjects = [subject_of(client.pk) for client in clients]
-    waiting = Delivery.objects.filter(subject__in=subjects, status=Status.WAITING).values("event")
-    events = list(Event.objects.filter(pk__in=waiting))
-    for event in events:
-        asker = {"asked_by": str(by.pk)} if by else {}
-        event.data = {**asker, **event.data, **({"batch": str(batch.pk)} if batch else {})}
-    Event.objects.bulk_update(events, ["data"], batch_size=500)
+    waiting = Delivery.objects.filter(subject__in=subjects, status=Status.WAITING)
+    if cause not in NARROW:
+        widen(subjects)
+    if batch is None and by is None:
+        return
+    known = {row.delivery_id: row for row in SynchronizeOrder.objects.filter(delivery__in=waiting)}
+    for row in known.values():
+        row.asked_by, row.batch = row.asked_by or by, batch or row.batch
+    SynchronizeOrder.objects.bulk_update(list(known.values()), ["asked_by", "batch"], batch_size=500)
+    new = waiting.exclude(pk__in=known).values_list("pk", "partner_id")
+    database.insert_new(
+        [
+            SynchronizeOrder(delivery_id=pk, partner_id=partner, batch=batch, asked_by=by)
+            for pk, partner in new
+        ]
+    )
+
+
+def widen(subjects: Collection[str]) -> None:
+    """What waits only to carry out a decision now pushes everything."""
+    narrow = SynchronizeOrder.objects.filter(is_narrow=True)
+    narrow.filter(delivery__subject__in=subjects, delivery__status=Status.WAITING).update(is_narrow=False)
+
+
+def keep_orders(rows: Sequence[Delivery], cause: str, batch: PushBatch | None, by: User | None) -> None:
+    """Beside new synchronizations, where there is anything to say."""
+    if batch is not None or by is not None or cause in NARROW:
+        SynchronizeOrder.objects.bulk_create(
+            [
+                SynchronizeOrder(
+                    partner_id=row.partner_id,
+                    delivery=row,
+                    asked_by=by,
+                    batch=batch,
+                    is_narrow=cause in NARROW,
+                )
+                for row in rows
+            ]
+        )
 
 
 HELD_FOR_SETUP = ("no_psa", "no_company", "no_agreement", disabled.REASON)
@@ -193,12 +234,27 @@ def take_over(delivery: Delivery) -> bool:
     """A newer synchronization of the same client waits: it will do what this one could not, and no later than this
     one would have tried again, whatever held it. False: there is none.
     """
-    newer = Delivery.objects.filter(subject=delivery.subject, status=Status.WAITING).exclude(pk=delivery.pk)
-    newer.filter(due_at__gt=delivery.due_at).update(due_at=delivery.due_at, reason="")
-    return newer.exists()
+    waiting = Delivery.objects.filter(subject=delivery.subject, status=Status.WAITING)
+    newer = waiting.exclude(pk=delivery.pk).first()
+    if newer is None:
+        return False
+    if newer.due_at > delivery.due_at:
+        waiting.filter(pk=newer.pk).update(due_at=delivery.due_at, reason="")
+    inherit(newer, order_of(delivery))
+    return True
 
 
-def order(client: Client, cause: str, by: User | None, batch: PushBatch | None = None) -> Delivery:
+def inherit(newer: Delivery, older: SynchronizeOrder) -> None:
+    """The newer one goes as far as the older would have, for the same person and batch."""
+    own = order_of(newer)
+    if own._state.adding and older._state.adding:
+        return
+    own.is_narrow = own.is_narrow and older.is_narrow
+    own.asked_by_id, own.batch_id = older.asked_by_id or own.asked_by_id, own.batch_id or older.batch_id
+    own.save()
+
+
+def order(client: Client, cause: str, by: User | None) -> Delivery:
     event = Event(
         partner_id=client.partner_id,
         client=client,
@@ -213,10 +269,6 @@ def order(client: Client, cause: str, by: User | None, batch: PushBatch | None =
         summary=CAUSES[cause] + (f" ({by.email})" if by else ""),
         occurred_at=clock.now(),
         trace=[{"step": "delivery", "text": "Synchronization was asked for."}],
-        data={
-            **({"asked_by": str(by.pk)} if by else {}),
-            **({"batch": str(batch.pk)} if batch else {}),
-        },
     )
     return Delivery(
         partner_id=client.partner_id,
@@ -228,13 +280,10 @@ def order(client: Client, cause: str, by: User | None, batch: PushBatch | None =
     )
 
 
-def asker_of(delivery: Delivery) -> str | None:
-    """The person who asked for a synchronization, if one did."""
-    return delivery.event.data.get("asked_by")
-
-
-def batch_of(delivery: Delivery) -> str | None:
-    return delivery.event.data.get("batch")
+def order_of(delivery: Delivery) -> SynchronizeOrder:
+    """What was asked for with it; one that is not stored where nothing was said."""
+    found = SynchronizeOrder.objects.filter(delivery=delivery).first()
+    return found or SynchronizeOrder(partner_id=delivery.partner_id, delivery=delivery)
 
 
 def succeeded(client: Client, *, as_of: datetime) -> None:

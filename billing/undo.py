@@ -10,15 +10,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import date
 from decimal import Decimal
 from typing import Any
 
 from django.db import IntegrityError, transaction
 
-from billing import doubts, synchronize, terms, usage
+from billing import doubts, proposals, synchronize, terms, usage
 from billing.decisions import Decider, Refused
 from billing.guards import amount, key_of
 from billing.models import PushBatch, PushItem, PushRun, Question
+from billing.wanted import plain
 from integrations import companies, effective
 from integrations.models import Credentials, Delivery
 from integrations.psa.plan import Plan, PlanItem
@@ -74,9 +76,9 @@ def ask(run: PushRun, *, by: Decider, batch: PushBatch | None = None) -> PushRun
                 digest="",
                 undoes=run,
                 needs_four_eyes=terms.for_client(run.client)["four_eyes"],
-                asked_by=by.user,
+                asked_by=by.author,
             )
-            synchronize.request(run.client, cause="undo", by=by.user, at_once=True)
+            synchronize.request(run.client, cause="undo", by=by.author, at_once=True)
     except IntegrityError:
         raise Refused("undone_already", "This push is being undone, or was undone already.") from None
     return undoing
@@ -85,7 +87,7 @@ def ask(run: PushRun, *, by: Decider, batch: PushBatch | None = None) -> PushRun
 def ask_batch(batch: PushBatch, *, by: Decider) -> tuple[PushBatch, list[str]]:
     """Undo every run of a batch; a sentence for each that cannot be."""
     undoing = PushBatch.objects.create(
-        partner_id=batch.partner_id, cause="undo", asked_by=by.user, undoes=batch
+        partner_id=batch.partner_id, cause="undo", asked_by=by.author, undoes=batch
     )
     refused = []
     for run in batch.runs.select_related("client").order_by("pk"):
@@ -192,8 +194,17 @@ def line_before(key: str, item: Mapping[str, Any], line_id: str, run: PushRun) -
         quantity=quantity,
         line_id=line_id or None,
         invoice_description=before.get("invoice_description") if "invoice_description" in after else None,
-        ends_on=usage.today_for(run.client) if is_created else None,
+        ends_on=(ended_on(run, key) or usage.today_for(run.client)) if is_created else None,
+        effective_on=proposals.days_shown(run.plan).get((key, plain(quantity))),
     )
+
+
+def ended_on(run: PushRun, key: str) -> date | None:
+    """The day on which a line ends in the plan that people have seen; the yes of the next day is to that one."""
+    for item in run.plan.get("items", ()):
+        if item["key"].partition(":")[0] == key and (day := item["after"].get("cancelled_on")):
+            return date.fromisoformat(day)
+    return None
 
 
 def current_quantity(run: PushRun, key: str) -> Decimal:
@@ -299,6 +310,7 @@ def items_of(run: PushRun, undo: Undo) -> list[PushItem]:
         row = PushItem(partner_id=run.partner_id, run=run, service=done.service, line_id=done.line_id)
         for item in items:
             row.before, row.after = {**row.before, **item.before}, {**row.after, **item.after}
+        row.quantity = amount(row.after.get("quantity"))
         row.text = undo.kept.get(done.service.key, "" if items else "Says so already.")
         row.state = PushItem.State.PLANNED if items else PushItem.State.HELD
         rows.append(row)

@@ -3,6 +3,7 @@
 from django.urls import path
 
 from billing import (
+    monthviews,
     pushviews,
     setupviews,
     statisticsviews,
@@ -16,6 +17,7 @@ urlpatterns = [
     path("clients/<uuid:pk>/report/update", statisticsviews.update_report, name="update_report"),
     path("clients/<uuid:pk>/report/approve", statisticsviews.approve_report, name="approve_report"),
     path("connections/<uuid:pk>/report-setup", statisticsviews.verify_setup, name="verify_report_setup"),
+    path("connections/<uuid:pk>/report-setup/tick", statisticsviews.tick_setup, name="tick_report_setup"),
     path("clients/<uuid:pk>/agreement/choose", setupviews.choose_agreement, name="choose_agreement"),
     path("clients/<uuid:pk>/billing/preview", pushviews.client_preview, name="client_preview"),
     path("billing/preview", pushviews.preview, name="billing_preview"),
@@ -27,6 +29,21 @@ urlpatterns = [
     path("billing/runs/<uuid:pk>", pushviews.run, name="push_run"),
     path("billing/runs/<uuid:pk>/undo", pushviews.undo_run, name="undo_run"),
     path("billing/batches/<uuid:pk>/undo", pushviews.undo_batch, name="undo_batch"),
+    path("billing/reconciliation", monthviews.reconciliation, name="reconciliation"),
+    path(
+        "billing/reconciliation/progress", monthviews.reconciliation_progress, name="reconciliation_progress"
+    ),
+    path("billing/reconciliation/export", monthviews.reconciliation_export, name="reconciliation_export"),
+    path("billing/reconciliation/read", monthviews.read_agreements, name="read_agreements"),
+    path("billing/reconciliation/calculate", monthviews.calculate_month, name="calculate_month"),
+    path("billing/reconciliation/close", monthviews.close_month, name="close_month"),
+    path("billing/reconciliation/<uuid:pk>", monthviews.reconciliation_row, name="reconciliation_row"),
+    path("clients/<uuid:pk>/evidence", monthviews.client_evidence, name="client_evidence"),
+    path("clients/<uuid:pk>/evidence/pdf", monthviews.client_evidence_pdf, name="client_evidence_pdf"),
+    path("clients/<uuid:pk>/evidence/share", monthviews.share_evidence, name="share_evidence"),
+    path("billing/evidence/links/<uuid:pk>/revoke", monthviews.revoke_evidence, name="revoke_evidence"),
+    path("shared/evidence/<str:token>", monthviews.shared_evidence, name="shared_evidence"),
+    path("shared/evidence/<str:token>/pdf", monthviews.shared_evidence_pdf, name="shared_evidence_pdf"),
     path("billing/usage", setupviews.usage_page, name="usage"),
     path("partnership/billing", setupviews.billing_overview, name="billing_overview"),
     path("partnership/billing/<str:level>/<uuid:pk>", setupviews.billing_settings, name="billing_settings"),

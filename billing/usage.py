@@ -156,6 +156,21 @@ def days_of(client: Client, services: Iterable[uuid.UUID], *, today: date) -> di
     return {service: of_newest_month(carried(found)) for service, found in by_service.items()}
 
 
+def same_days_last_month(rows: Iterable[Usage], on: date) -> list[Day]:
+    """Of the month before `on`, the days up to the same day of the month: what a sum can be compared with."""
+    last = on.replace(day=1) - timedelta(days=1)
+    until = last if on.day >= last.day else last.replace(day=on.day)
+    return carried([row for row in rows if last.replace(day=1) <= row.measured_on <= until])
+
+
+def rows_of_last_month(client: Client, service_id: uuid.UUID, on: date) -> list[Usage]:
+    first = (on.replace(day=1) - timedelta(days=1)).replace(day=1)
+    rows = Usage.objects.filter(client=client, service=service_id, is_current=True)
+    return list(
+        rows.filter(measured_on__gte=first, measured_on__lt=on.replace(day=1)).order_by("measured_on", "id")
+    )
+
+
 def oldest_needed(today: date) -> date:
     """The whole of the month that a fresh word may be of, with what is carried into it; and some days more, to tell a
     stale word from none.

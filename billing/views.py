@@ -6,6 +6,7 @@ import uuid
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 from django.contrib import messages
@@ -14,21 +15,23 @@ from django.http import HttpResponse
 from django.shortcuts import redirect
 from django.views.decorators.http import require_POST, require_safe
 
-from billing import quantities, synchronize, usage, wanted
+from billing import quantities, statusboard, synchronize, terms, usage, wanted
 from billing.crossreferences import CrossReferences
 from billing.models import AgreementLink, CrossReference, PushRun, SynchronizeWindow
 from billing.setupviews import agreement_context
 from integrations import effective
 from integrations.models import Credentials, Lane
-from integrations.models.connections import Kind
+from integrations.models.connections import Kind, Standing
 from integrations.models.eventlog import UNSETTLED
 from portal import clock, inheritance, pages
-from portal.models import Client, Heartbeat
+from portal.models import Client, Heartbeat, Organization
 from portal.pages import PageRequest
 
 RUNS = 10
 LANES = 100
 SILENCE = timedelta(seconds=60)
+MODULES = {"tickets": "live", "billing": "live", "statistics": "off"}
+"""What each does where nobody says otherwise."""
 PROCESSES = {"dispatcher": "Dispatcher", "worker": "Worker", "web": "Web"}
 
 
@@ -133,13 +136,17 @@ class Process:
 @require_safe
 @pages.page
 def status(request: PageRequest) -> HttpResponse:
-    lanes = pages.rows(request, Lane).exclude(credentials__kind=Kind.NONE)
+    lanes = pages.rows(request, Lane).filter(credentials__standing=Standing.CURRENT)
+    lanes = lanes.exclude(credentials__kind=Kind.NONE)
     lanes = lanes.select_related("partner", "credentials__organization", "credentials__client")
     lanes = lanes.defer("credentials__secret").order_by("partner__name", "pk")[:LANES]
     windows = pages.rows(request, SynchronizeWindow).select_related("client", "partner")
+    shown = list(lanes)
     context = {
-        "lanes": with_waiting(list(lanes)),
+        "lanes": with_waiting(shown),
+        "modules": statusboard.modules(partial(pages.rows, request), shown, request.partner),
         "processes": processes(),
+        "switched_on": switched_on(request.partner.pk) if request.partner else [],
         "windows": windows.order_by("-last_success_at")[: pages.PAGE_SIZE],
         "now": clock.now(),
     }
@@ -152,6 +159,23 @@ def with_waiting(lanes: list[Lane]) -> list[tuple[Lane, int]]:
     counted = Lane.objects.filter(pk__in=[lane.pk for lane in lanes]).annotate(waiting=on_their_way)
     numbers = dict(counted.values_list("pk", "waiting"))
     return [(lane, numbers.get(lane.pk, 0)) for lane in lanes]
+
+
+def switched_on(partner_id: uuid.UUID) -> list[tuple[Organization, list[str]]]:
+    """Each organization with what tickets, billing and statistics may do there; billing may be switched off."""
+    found = terms.TermsOf.of(partner_id)
+    lines = []
+    for node in found.tree.by_id.values():
+        path = found.tree.upwards(node.pk)
+        own = {level.pk: level for level in path}
+        modes = {
+            module: inheritance.resolve(f"{module}_mode", path, own, default=mode).value
+            for module, mode in MODULES.items()
+        }
+        if not found.at(list(path))["is_enabled"].value:
+            modes["billing"] = "off"
+        lines.append((node, list(modes.values())))
+    return lines
 
 
 def processes() -> list[Process]:

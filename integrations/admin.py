@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import QuerySet
+from django.db.models import OuterRef, QuerySet, Subquery
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html, format_html_join
@@ -23,10 +23,12 @@ from integrations.models import (
     Delivery,
     Event,
     Following,
+    HostedTab,
     InboundMessage,
     Lane,
     Reload,
     SavedSearch,
+    Status,
 )
 from integrations.models.connections import Kind
 from portal.tenantadmin import TenantInline, TenantLogAdmin
@@ -109,6 +111,7 @@ class LaneAdmin(TenantLogAdmin):
         "open_until",
         "failures",
         "last_success_at",
+        "oldest_due",
         "holder",
     )
     list_filter = ("is_paused", "breaker")
@@ -119,7 +122,13 @@ class LaneAdmin(TenantLogAdmin):
     actions = ("pause", "resume")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        return super().get_queryset(request).defer("credentials__secret")
+        waiting = Delivery.objects.filter(lane=OuterRef("pk"), status=Status.WAITING).order_by("due_at")
+        rows = super().get_queryset(request).annotate(oldest=Subquery(waiting.values("due_at")[:1]))
+        return rows.defer("credentials__secret")
+
+    @admin.display(description="oldest waiting since", ordering="oldest")
+    def oldest_due(self, row: Any) -> Any:
+        return row.oldest
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return self.has_operate_permission(request)
@@ -149,6 +158,20 @@ class LaneAdmin(TenantLogAdmin):
         for lane in rows:
             lanes.resume(lane)
         self.message_user(request, f"{len(rows)} lanes are open again.")
+
+
+@admin.register(HostedTab)
+class HostedTabAdmin(TenantLogAdmin):
+    """Tabs inside PSAs. Their secrets are not even read here."""
+
+    list_display = ("credentials", "is_enabled", "registration", "mappers", "shown_at")
+    list_filter = ("is_enabled", "registration", "mappers")
+    list_select_related = ("credentials__organization", "credentials__client")
+    search_fields = ("credentials__site_url", "credentials__login_company", "problem")
+    exclude = ("secret", "token_digest")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        return super().get_queryset(request).defer("secret", "credentials__secret")
 
 
 @admin.register(Following)

@@ -21,7 +21,7 @@ from integrations import bulkreprocess, doctor, eventgrammar, eventlog
 from integrations.eventgrammar import Condition, NotUnderstood
 from integrations.eventsearch import EventFilter
 from integrations.models import BulkReprocess, Credentials, Delivery, Status
-from integrations.models.connections import Kind
+from integrations.models.connections import Kind, Standing
 from integrations.psa.port import Check
 from portal import rest
 from portal.rest import Problem, actor_of
@@ -282,8 +282,8 @@ class ReportOut(serializers.Serializer[Any]):
 
 
 def connection_rows(request: Request) -> QuerySet[Credentials]:
-    rows = Credentials.objects.visible_to(actor_of(request)).exclude(kind=Kind.NONE)
-    return rows.select_related("organization", "client", "lane")
+    rows = Credentials.objects.visible_to(actor_of(request)).filter(standing=Standing.CURRENT)
+    return rows.exclude(kind=Kind.NONE).select_related("organization", "client", "lane")
 
 
 def report(row: Credentials) -> Response:

@@ -2,15 +2,24 @@
 
 from django.urls import path
 
-from integrations import api, mappingapi
+from integrations import api, connectionapi, mappingapi, repointapi
 
 urlpatterns = [
     path("company-links", mappingapi.CompanyLinks.as_view(), name="api-company-links"),
     path("company-links/unmapped", mappingapi.Unmapped.as_view(), name="api-company-links-unmapped"),
     path("company-links/bulk", mappingapi.Bulk.as_view(), name="api-company-links-bulk"),
     path("company-links/<uuid:pk>", mappingapi.OneCompanyLink.as_view(), name="api-company-link"),
-    path("connections", api.Connections.as_view(), name="api-connections"),
+    path("connections", connectionapi.Connections.as_view(), name="api-connections"),
+    path("connections/<uuid:pk>", connectionapi.OneConnection.as_view(), name="api-connection"),
+    path("connections/<uuid:pk>/choices", connectionapi.Choices.as_view(), name="api-connection-choices"),
+    path("connections/<uuid:pk>/options", connectionapi.Options.as_view(), name="api-connection-options"),
     path("connections/<uuid:pk>/test", api.ConnectionTest.as_view(), name="api-connection-test"),
+    path("connections/<uuid:pk>/change", repointapi.ConnectionChange.as_view(), name="api-connection-change"),
+    path(
+        "connections/<uuid:pk>/change/confirm",
+        repointapi.ConfirmedChange.as_view(),
+        name="api-connection-change-confirm",
+    ),
     path("deliveries", api.Deliveries.as_view(), name="api-deliveries"),
     path("deliveries/reprocess", api.ReprocessMany.as_view(), name="api-deliveries-reprocess"),
     path("deliveries/bulk/<uuid:pk>", api.OneBulk.as_view(), name="api-bulk"),

@@ -105,6 +105,11 @@ def look_after() -> None:
         background.enqueue(JOB, str(key))
 
 
+def to_do(row: BulkReprocess) -> int:
+    """How many deliveries a dry run found that would be tried again, now or sooner than they would be."""
+    return int(row.verdicts.get(Verdict.AGAIN, 0) + row.verdicts.get(Verdict.SOONER, 0))
+
+
 def told(row: BulkReprocess) -> list[tuple[str, int]]:
     """How many deliveries, by what becomes of them, in the order of `Verdict`."""
     return [

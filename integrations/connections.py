@@ -122,6 +122,13 @@ def store_without_psa(row: Any) -> Credentials:
     return stored
 
 
+def others_with_key(row: Credentials) -> list[Credentials]:
+    """Credentials elsewhere at the same partner that sign in with the same key: one revoked key would stop them all."""
+    rows = Credentials.objects.filter(partner_id=row.partner_id, kind=row.kind, public_key=row.public_key)
+    rows = rows.exclude(pk=row.pk).exclude(public_key="").defer("secret")
+    return list(rows.select_related("organization", "client"))
+
+
 def sign_in_of(row: Credentials) -> SignIn:
     """Raises DecryptionFailed when the secret belongs to another row, or cannot be read."""
     wrapped: Any = row.secret
@@ -182,6 +189,7 @@ class OpenConnection:
         before_write: Callable[[], None] | None = None,
         on_call: Callable[[Exchange], None] | None = None,
         importance: Importance = "note",
+        reads_within: float | None = None,
     ) -> Iterator[Psa]:
         """An adapter for one attempt in one thread."""
         if isinstance(self.problem, DecryptionFailed):
@@ -197,6 +205,7 @@ class OpenConnection:
             on_call=on_call,
             deadline=settings.PSA_DEADLINE,
             importance=importance,
+            reads_within=reads_within,
         )
 
     def stock_up(self) -> None:
@@ -210,17 +219,22 @@ class OpenConnection:
 
 
 @contextmanager
-def psa_for(row: Credentials, *, on_call: Callable[[Exchange], None] | None = None) -> Iterator[Psa]:
+def psa_for(
+    row: Credentials,
+    *,
+    on_call: Callable[[Exchange], None] | None = None,
+    reads_within: float | None = None,
+) -> Iterator[Psa]:
     """A connection of its own for a page or a job, closed afterwards. One at a time where calls at once are bounded.
 
-    `on_call` hears of each call.
+    `on_call` hears of each call. `reads_within` bounds all reads together, in seconds, while somebody waits.
     """
     budget = budgets.budget_of(row)
-    patience = Patience(settings.PSA_DEADLINE)
+    patience = Patience(min(settings.PSA_DEADLINE, reads_within or settings.PSA_DEADLINE))
     with budgets.seat(budget, wait=patience.pause):
         connection = OpenConnection(row, row.lane.facts, Turns(budgets.TURNS_OF_A_PAGE) if budget else None)
         try:
-            with connection.psa(on_call=on_call) as psa:
+            with connection.psa(on_call=on_call, reads_within=reads_within) as psa:
                 yield psa
         finally:
             connection.close()

@@ -9,12 +9,16 @@ from typing import Any
 from django.db.models import Exists, OuterRef, QuerySet
 
 from integrations.models import Credentials, Lane
-from integrations.models.connections import Kind
+from integrations.models.connections import Kind, Standing
 from portal import database, inheritance
 from portal.models import Client
 
 _rows_of = database.Prepared(
-    lambda partner: Credentials.objects.filter(partner_id=partner).select_related("lane").defer("secret")
+    lambda partner: (
+        Credentials.objects.filter(partner_id=partner, standing=Standing.CURRENT)
+        .select_related("lane")
+        .defer("secret")
+    )
 )
 
 
@@ -41,7 +45,7 @@ def clients_of(connection: Credentials) -> QuerySet[Any]:
     organizations = [
         node for node in tree.by_id if inheritance.nearest(tree.upwards(node), rows) == connection
     ]
-    own = Credentials.objects.filter(client=OuterRef("pk"))
+    own = Credentials.objects.filter(client=OuterRef("pk"), standing=Standing.CURRENT)
     return Client.objects.filter(
         ~Exists(own), partner_id=connection.partner_id, organization__in=organizations
     )

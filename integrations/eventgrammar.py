@@ -20,7 +20,7 @@ from django.utils.dateparse import parse_date, parse_datetime
 
 from integrations.models import Action, Delivery, Event, Status
 from integrations.models.eventlog import EventAction, Severity
-from portal import wildcards
+from portal import texts, wildcards
 from portal.models.partners import client_number_of
 
 MOST_CONDITIONS = 10
@@ -111,6 +111,8 @@ def meaning(condition: Condition, place: int = 0) -> Q:
         raise NotUnderstood("Type what to look for.", part="term", place=place)
     if len(term) > MOST_LETTERS and operator != IN:
         raise NotUnderstood(f"At most {MOST_LETTERS} characters.", part="term", place=place)
+    if problem := texts.unstorable(term):
+        raise NotUnderstood(f"The term holds {problem}; remove it.", part="term", place=place)
     try:
         found = field.read(field, NEGATIVE.get(operator, operator), term)
     except NotUnderstood as error:

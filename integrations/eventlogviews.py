@@ -20,7 +20,7 @@ from integrations.eventlog import Verdict
 from integrations.eventsearch import EventFilter, Looked
 from integrations.forms import EventSearchForm, SavedSearchForm, query_of
 from integrations.models import BulkReprocess, Delivery, Event, SavedSearch
-from portal import clock, pages
+from portal import clock, pages, workbooks
 from portal.models import Client
 from portal.pages import PageRequest
 
@@ -84,13 +84,16 @@ def looked_for(
 def export(request: PageRequest) -> HttpResponseBase:
     """What the search finds, as a file for spreadsheets."""
     wanted = EventSearchForm(request.GET).wanted()
+    now = timezone.localtime(clock.now())
+    mine = pages.rows(request, Event)
     try:
-        lines = eventsheet.export(pages.rows(request, Event), wanted)
+        if request.GET.get("format") == "xlsx":
+            return workbooks.answer(eventsheet.export_xlsx(mine, wanted), eventsheet.file_name(now, "xlsx"))
+        lines = eventsheet.export(mine, wanted)
     except NotUnderstood:
         return redirect(f"{reverse('event_log')}?{query_of(wanted)}")
     answer = StreamingHttpResponse(lines, content_type="text/csv; charset=utf-8")
-    name = eventsheet.file_name(timezone.localtime(clock.now()))
-    answer["Content-Disposition"] = f'attachment; filename="{name}"'
+    answer["Content-Disposition"] = f'attachment; filename="{eventsheet.file_name(now)}"'
     return answer
 
 
@@ -117,10 +120,9 @@ def event(request: PageRequest, pk: uuid.UUID) -> HttpResponse:
 
 def events_panel(request: PageRequest, client: Client) -> str:
     """The latest events of a client, inside another room's page."""
-    newest: QuerySet[Any] = (
-        Event.objects.visible_to(request.user).filter(client=client).order_by("-received_at", "-id")
-    )
-    context = {"events": eventsearch.for_list(newest)[:15], "client": client}
+    mine = Event.objects.visible_to(request.user).filter(client=client)
+    newest = eventsearch.newest(mine, by="received_at", count=15)
+    context = {"events": newest, "client": client}
     return render(request, "integrations/events_panel.html", context).content.decode()
 
 
@@ -217,7 +219,7 @@ def bulk_context(row: BulkReprocess) -> dict[str, Any]:
         "query": query_of(wanted),
         "verdicts": bulkreprocess.told(row),
         "is_running": row.state == BulkReprocess.State.RUNNING,
-        "to_do": row.verdicts.get(Verdict.AGAIN, 0) + row.verdicts.get(Verdict.SOONER, 0),
+        "to_do": bulkreprocess.to_do(row),
     }
 
 

@@ -10,7 +10,6 @@ import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import pairwise
 from typing import Any
 
 from django.db.models import Exists, OuterRef, Prefetch, Q, QuerySet
@@ -21,8 +20,8 @@ from integrations.models import Delivery, Event
 from portal.models.partners import client_number_of
 from portal.pages import PAGE_SIZE, Page
 
-LOOKED_AT = (2_000, 20_000, 100_000)
-"""How many of the newest events are looked at, step by step, until a page is full."""
+LOOKED_AT = 50_000
+"""How many of the newest events are looked at for one page, at most."""
 
 # What a row of the list shows of its deliveries; plans and exchanges stay in the database.
 SHORT = (
@@ -112,7 +111,7 @@ def deliveries_of(events: QuerySet[Any] | Iterable[Event]) -> QuerySet[Any]:
     return Delivery.objects.filter(event__in=events)
 
 
-# --- Looking in steps -------------------------------------------------------------------------------------------------
+# --- Looking no further than needed -----------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -130,10 +129,11 @@ class Place:
     id: uuid.UUID
 
     def older(self, by: str) -> Q:
-        return Q(**{f"{by}__lt": self.value}) | Q(**{by: self.value, "pk__lt": self.id})
+        """Written so that an index on `by` gives just these rows: “older, or as old and smaller” would read all."""
+        return Q(**{f"{by}__lte": self.value}) & (Q(**{f"{by}__lt": self.value}) | Q(pk__lt=self.id))
 
     def not_older(self, by: str) -> Q:
-        return Q(**{f"{by}__gt": self.value}) | Q(**{by: self.value, "pk__gte": self.id})
+        return Q(**{f"{by}__gte": self.value}) & (Q(**{f"{by}__gt": self.value}) | Q(pk__gte=self.id))
 
 
 def look(
@@ -146,25 +146,24 @@ def look(
 ) -> Looked:
     """The newest events among `mine` that match and are older than `before`, ordered by `by` and the id.
 
-    At most two queries a step of `LOOKED_AT`, two more for the deliveries and the place.
+    At most six queries: two places, the ids, the events, their deliveries, and how far back that was.
     """
     start = place_of(mine, by, before)
-    if wanted.is_empty:
-        rows = taken(mine, start, None, by, size + 1)
-        return Looked(rows[:size], rows[size - 1].pk if len(rows) > size else None, start is None)
-    found: list[Any] = []
-    seen = start
-    for last, upto in pairwise((0, *LOOKED_AT)):
-        end = nth(mine, seen, by, upto - last)
-        found += taken(search(mine, wanted), seen, end, by, size + 1 - len(found))
-        if len(found) > size:
-            return Looked(found[:size], found[size - 1].pk, start is None)
-        if end is None:
-            return Looked(found, None, start is None)
-        seen = end
-    assert seen is not None
-    back_to = mine.filter(pk=seen.id).values_list("received_at", flat=True).first()
-    return Looked(found, seen.id, start is None, back_to)
+    end = None if wanted.is_empty else nth(mine, start, by, LOOKED_AT)
+    ids = found_between(search(mine, wanted), start, end, by, size + 1)
+    rows = in_order(ids[:size])
+    if len(ids) > size:
+        return Looked(rows, ids[size - 1], start is None)
+    if end is None:
+        return Looked(rows, None, start is None)
+    told = mine.filter(pk=end.id).values_list("received_at", flat=True)
+    back_to = end.value if by == "received_at" else told.first()
+    return Looked(rows, end.id, start is None, back_to)
+
+
+def newest(mine: QuerySet[Any], *, by: str, count: int) -> list[Any]:
+    """The newest so many, as a list shows them."""
+    return in_order(found_between(mine, None, None, by, count))
 
 
 def place_of(mine: QuerySet[Any], by: str, before: uuid.UUID | None) -> Place | None:
@@ -179,13 +178,24 @@ def nth(mine: QuerySet[Any], start: Place | None, by: str, count: int) -> Place 
     return Place(*row) if row else None
 
 
-def taken(rows: QuerySet[Any], start: Place | None, end: Place | None, by: str, count: int) -> list[Any]:
-    """At most `count` rows that are older than `start` and not older than `end`."""
+def found_between(
+    rows: QuerySet[Any], start: Place | None, end: Place | None, by: str, count: int
+) -> list[uuid.UUID]:
+    """Ids of at most `count` rows that are older than `start` and not older than `end`.
+
+    Ids alone, so that no join tempts a database to sort the whole log.
+    """
     if start is not None:
         rows = rows.filter(start.older(by))
     if end is not None:
         rows = rows.filter(end.not_older(by))
-    return list(for_list(rows).order_by(f"-{by}", "-pk")[:count])
+    return list(rows.order_by(f"-{by}", "-pk").values_list("pk", flat=True)[:count])
+
+
+def in_order(ids: list[uuid.UUID]) -> list[Any]:
+    """These events as a list shows them, in the order of their ids."""
+    rows = {row.pk: row for row in for_list(Event.objects.filter(pk__in=ids))} if ids else {}
+    return [rows[key] for key in ids if key in rows]
 
 
 def walk(

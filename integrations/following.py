@@ -53,6 +53,14 @@ class Follower(Protocol):
     def unseen(self, credentials: Credentials, since: datetime, most: int) -> list[str]:
         """Tickets that are open with us and were not seen at the PSA since then, those longest unseen first."""
 
+    def moved_companies(
+        self, credentials: Credentials, clients: Collection[uuid.UUID]
+    ) -> dict[uuid.UUID, str]:
+        """Clients with an open ticket that somebody gave to another PSA company, which is named by its id."""
+
+    def settle_company(self, credentials: Credentials, client: uuid.UUID, company: str) -> None:
+        """A person has decided about the client's tickets at this company: nobody is asked about them any more."""
+
     def note(self, credentials: Credentials, states: Sequence[TicketState], gone: Collection[str]) -> int:
         """Keep how these tickets are now, and which are not there any more. Returns how many of them somebody else
         had changed without our knowing. Called inside a transaction; harmless to repeat."""

@@ -78,6 +78,16 @@ class CredentialsForm(PortalForm):
         )
 
 
+class OtherConnectionForm(CredentialsForm):
+    """The PSA that a level goes to. Its private key is always typed: none is known of it."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["kind"].choices = [  # type: ignore[attr-defined]
+            (value, label) for value, label in Kind.choices if value != Kind.NONE
+        ]
+
+
 class EventSearchForm(PortalForm):
     """The bar above the event log."""
 

@@ -17,9 +17,9 @@ from integrations import (
     trouble,
 )
 from integrations.models import Credentials, Delivery
-from integrations.models.connections import Kind
+from integrations.models.connections import Kind, Standing
 from integrations.psa.errors import PsaError
-from portal import background, clock
+from portal import background, clock, onebyone
 
 logger = logging.getLogger(__name__)
 
@@ -43,8 +43,8 @@ def look_after_reloads() -> None:
 
 def suggest_companies() -> None:
     """New clients and new companies are compared by themselves; the suggestions wait for a person."""
-    for row in Credentials.objects.exclude(kind=Kind.NONE).defer("secret"):
-        suggestions.refresh(row)
+    rows = Credentials.objects.filter(standing=Standing.CURRENT).exclude(kind=Kind.NONE)
+    onebyone.each(rows.defer("secret"), suggestions.refresh, what="Suggestions of companies")
 
 
 def release_decided() -> None:

@@ -39,11 +39,11 @@ def refuse_repointing(current: Credentials, entered: Entered, *, is_same_psa: bo
     if is_same_psa and "kind" not in changed:
         return
     if count := uses_of(current):
+        otherwise = "“Change connection…” takes over what it can to another PSA."
         advice = (
-            "Reset the ticket settings, cross-references and mappings that come from it first."
+            otherwise
             if "kind" in changed
-            else "If it is the same PSA at another address, say so below the form. Otherwise reset the ticket settings,"
-            " cross-references and mappings that come from it first."
+            else f"If it is the same PSA at another address, say so below the form. Otherwise {otherwise}"
         )
         raise Misconfigured(
             f"Advanced Settings are in use: {count} settings and mappings were read from this PSA, and would mean"

@@ -20,7 +20,7 @@ from django.db.models.functions import Lower
 from integrations import companies, effective, suggestions
 from integrations.companies import WAITS, State, Wish
 from integrations.models import Choice, CompanyLink, CompanySuggestion, Credentials, Delivery, Status
-from integrations.models.connections import Kind, Origin
+from integrations.models.connections import Kind, Origin, Standing
 from portal import clientlist, clients, inheritance, texts
 from portal.models import Client, Organization
 
@@ -232,11 +232,11 @@ def overview(partner_id: uuid.UUID) -> list[Overview]:
         nearest = inheritance.nearest(tree.upwards(node), rows)
         if nearest is not None:
             place_of[node] = nearest.pk
-    own = Credentials.objects.filter(client=OuterRef("pk"))
+    own = Credentials.objects.filter(client=OuterRef("pk"), standing=Standing.CURRENT)
     active = Client.objects.filter(partner=partner_id, is_active=True).order_by()
     inherited = active.filter(~Exists(own)).values("organization").annotate(count=Count("pk"))
     links = CompanyLink.objects.filter(
-        ~Exists(Credentials.objects.filter(client=OuterRef("client"))),
+        ~Exists(Credentials.objects.filter(client=OuterRef("client"), standing=Standing.CURRENT)),
         partner=partner_id,
         client__is_active=True,
     )

@@ -20,8 +20,8 @@ from integrations import companies, effective, mapping, suggestions
 from integrations.api import uuid_of
 from integrations.companies import Wish
 from integrations.models import CompanyLink, Credentials
-from integrations.models.connections import Kind, Origin
-from portal import clients, inheritance, rest, texts
+from integrations.models.connections import Kind, Origin, Standing
+from portal import clients, inheritance, preconditions, rest, texts
 from portal.models import Client
 from portal.rest import Problem, actor_of
 from portal.texts import FieldError
@@ -119,6 +119,12 @@ class BulkIn(serializers.Serializer[Any]):
     links = serializers.ListField(child=serializers.JSONField(), allow_empty=False)
 
 
+class CompanyLinksIn(serializers.Serializer[Any]):
+    """Up to 1,000 of `{"client", "company"}`, or `{"client", "unmap": true}`; or one of them without the list."""
+
+    company_links = serializers.ListField(child=serializers.JSONField(), required=False)
+
+
 class BulkResultOut(serializers.Serializer[Any]):
     client = serializers.CharField()
     status = serializers.ChoiceField(choices=["mapped", "skipped", "unmapped", "unchanged", "rejected"])
@@ -134,9 +140,16 @@ class BulkOut(serializers.Serializer[Any]):
 
 
 class CompanyLinks(APIView):
-    """List mappings and skips."""
+    """List mappings and skips; map, skip and unmap many clients."""
 
-    scopes: ClassVar[dict[str, str]] = {"GET": "clients:read"}
+    scopes: ClassVar[dict[str, str]] = {"GET": "clients:read", "POST": "clients:write"}
+
+    @extend_schema(operation_id="company_links_send", request=CompanyLinksIn, responses=BulkOut)
+    def post(self, request: Request) -> Response:
+        """One `{"client", "company"}`, or `{"company_links": [...]}` with up to 1,000; as `company-links/bulk`."""
+        body = request.data
+        items = body.get("company_links", [body]) if isinstance(body, dict) else None
+        return Response({"results": carried_out(items, request, "company_links")})
 
     @extend_schema(
         operation_id="company_links_list",
@@ -188,7 +201,8 @@ class Unmapped(APIView):
         text = request.query_params.get("connection", "")
         if not text:
             raise Problem(400, "connection_needed", "Say which “connection”.", field="connection")
-        visible = Credentials.objects.visible_to(actor_of(request)).exclude(kind=Kind.NONE)
+        visible = Credentials.objects.visible_to(actor_of(request)).filter(standing=Standing.CURRENT)
+        visible = visible.exclude(kind=Kind.NONE)
         connection = (
             visible.select_related("lane").defer("secret").filter(pk=uuid_of(text, "connection")).first()
         )
@@ -217,7 +231,7 @@ def unmapped_rows(connection: Credentials, page: Sequence[Client]) -> list[dict[
     ]
 
 
-class OneCompanyLink(APIView):
+class OneCompanyLink(preconditions.Guarded, APIView):
     """Read, set and forget the mapping of one client at the connection in effect for it."""
 
     scopes: ClassVar[dict[str, str]] = {
@@ -285,13 +299,17 @@ class Bulk(APIView):
     def post(self, request: Request) -> Response:
         """One result an item, in their order; the good ones are done, whatever is wrong with others."""
         items = request.data.get("links") if isinstance(request.data, dict) else None
-        if not isinstance(items, list):
-            raise Problem(400, "invalid_request", "Send {“links”: [...]}.", field="links")
-        if not items:
-            raise Problem(400, "empty_batch", "Send at least one link.", field="links")
-        if len(items) > MOST_AT_ONCE:
-            raise Problem(413, "too_many_items", f"Send at most {MOST_AT_ONCE:,} links in one call.")
-        return Response({"results": Batch.of(items, request).carried_out()})
+        return Response({"results": carried_out(items, request, "links")})
+
+
+def carried_out(items: Any, request: Request, name: str) -> list[dict[str, Any]]:
+    if not isinstance(items, list):
+        raise Problem(400, "invalid_request", f"Send {{“{name}”: [...]}}.", field=name)
+    if not items:
+        raise Problem(400, "empty_batch", "Send at least one link.", field=name)
+    if len(items) > MOST_AT_ONCE:
+        raise Problem(413, "too_many_items", f"Send at most {MOST_AT_ONCE:,} links in one call.")
+    return Batch.of(items, request).carried_out()
 
 
 @dataclass

@@ -12,7 +12,7 @@ from django.http import Http404, HttpResponse
 from django.shortcuts import redirect
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from integrations import choices, companies, effective, mapping, mappingsheet, suggestions
+from integrations import choices, companies, effective, following, mapping, mappingsheet, suggestions
 from integrations.companies import State
 from integrations.mapping import Done, Move, Refused, Row, Typed
 from integrations.mappingforms import (
@@ -53,12 +53,21 @@ def overview(request: PageRequest) -> HttpResponse:
 
 
 @dataclass(frozen=True)
+class Moved:
+    """The PSA company to which somebody gave a client's open ticket."""
+
+    company: str
+    name: str
+
+
+@dataclass(frozen=True)
 class Line:
     """A row of the table with what stands in its box."""
 
     row: Row
     typed: str
     error: str = ""
+    moved: Moved | None = None
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -78,11 +87,17 @@ def table(request: PageRequest, pk: uuid.UUID) -> HttpResponse:
     found = mapping.clients_of(connection, text=text, show=show)
     page = pages.page_of(request, found, by="sort_name", within=mine, descending=False)
     rows = mapping.table(connection, page.rows)
+    moved = moved_of(connection, [row.client.pk for row in rows])
     context = {
         **frame_of(connection, "mapping"),
         "page": page,
         "lines": [
-            Line(row, *errors.get(row.client.pk, (label_of(row) if row.link else "", ""))) for row in rows
+            Line(
+                row,
+                *errors.get(row.client.pk, (label_of(row) if row.link else "", "")),
+                moved=moved.get(row.client.pk),
+            )
+            for row in rows
         ],
         "form": form,
         "show": show,
@@ -478,6 +493,7 @@ def client_mapping(request: PageRequest, pk: uuid.UUID) -> HttpResponse:
             "form": form,
             "search": search,
             "row": row,
+            "moved": moved_of(connection, [client.pk]).get(client.pk),
             "catch_all": companies.catch_all_of(connection) if row.link is None else None,
             "age": choices.age_of(connection, "company"),
         }
@@ -528,6 +544,38 @@ def client_unmap(request: PageRequest, pk: uuid.UUID) -> HttpResponse:
     pages.require_manager(request, client.partner)
     if connection is not None and companies.unlink_all(connection, [client.pk]):
         messages.success(request, f"{client.name} is not mapped any more; what comes for it waits.")
+    return redirect("client_mapping", pk)
+
+
+def moved_of(connection: Credentials, clients: Sequence[uuid.UUID]) -> dict[uuid.UUID, Moved]:
+    """Two queries for any number of clients."""
+    found = following.follower().moved_companies(connection, clients)
+    named = connection.choices.filter(kind="company", psa_id__in=set(found.values())) if found else ()
+    names = {choice.psa_id: choice.name for choice in named}
+    return {client: Moved(company, names.get(company, "")) for client, company in found.items()}
+
+
+@require_POST
+@pages.page
+def moved(request: PageRequest, pk: uuid.UUID) -> HttpResponse:
+    """Somebody gave a client's ticket to another company: the client is mapped to that one, or stays where it is."""
+    client, connection = client_in(request, pk)
+    pages.require_manager(request, client.partner)
+    if connection is None:
+        raise Http404
+    found = moved_of(connection, [client.pk]).get(client.pk)
+    if found is None or found.company != request.POST.get("company", found.company):
+        messages.info(request, "The ticket is in the client’s company by now.")
+    elif request.POST.get("do") == "remap":
+        decide(request, connection, client, found.company)
+        link = mapping.row_of(connection, client).link
+        if link is not None and link.psa_company_id == found.company:
+            following.follower().settle_company(connection, client.pk, found.company)
+    else:
+        following.follower().settle_company(connection, client.pk, found.company)
+        messages.success(request, f"{client.name} stays mapped as it is; its ticket stays where it was put.")
+    if request.POST.get("back") == "table":
+        return redirect("mapping", connection.pk)
     return redirect("client_mapping", pk)
 
 

@@ -73,10 +73,11 @@ def unknown(error: PsaError, *, again_in: float, **facts: Any) -> Outcome:
     )
 
 
-def of_error(error: PsaError, *, attempts: int) -> Outcome:
+def of_error(error: PsaError, *, attempts: int, patience: int = 0) -> Outcome:
     """What an error that surely wrote nothing (or may be repeated) means for its delivery.
 
-    `attempts` is how often the delivery has been tried, this time included.
+    `attempts` is how often the delivery has been tried, this time included; the first pause is for `patience` more of
+    them than usual.
     """
     if isinstance(error, Throttled):
         return again(error, error.retry_after, "throttled")
@@ -84,9 +85,10 @@ def of_error(error: PsaError, *, attempts: int) -> Outcome:
         return again(error, 0, error.kind)
     if error.is_permanent or error.needs_a_person or error.kind == "bug":
         return Outcome(status=Status.FAILED, reason=error.kind, text=error.text, error=error)
-    if attempts > len(settings.RETRY_DELAYS):
+    pause = max(attempts - patience, 1)
+    if pause > len(settings.RETRY_DELAYS):
         return Outcome(status=Status.FAILED, reason="gave_up", text=error.text, error=error)
-    return again(error, settings.RETRY_DELAYS[attempts - 1], error.kind)
+    return again(error, settings.RETRY_DELAYS[pause - 1], error.kind)
 
 
 def again(error: PsaError, delay: float, reason: str) -> Outcome:

@@ -22,6 +22,7 @@ from django.db.models.functions import Coalesce
 from integrations import choicestore, connections
 from integrations.choicestore import Changes
 from integrations.models import Choice, ChoiceList, Credentials, Reload
+from integrations.models.connections import Standing
 from integrations.psa import kinds
 from integrations.psa.errors import NotPermitted, PsaError, Rejected, Throttled, Unreachable
 from integrations.psa.port import ChoiceKind, Exchange, Option, Psa
@@ -500,7 +501,7 @@ def outdated() -> Iterator[tuple[Credentials, str]]:
 
 def connections_with_last() -> QuerySet[Any]:
     """Connections with what is known of their last reading, and of the last that read everything."""
-    rows: QuerySet[Any] = Credentials.objects.filter(kind__in=list(kinds.KINDS))
+    rows: QuerySet[Any] = Credentials.objects.filter(kind__in=list(kinds.KINDS), standing=Standing.CURRENT)
     last = Reload.objects.filter(credentials=OuterRef("pk")).order_by("-asked_at", "-pk")
     whole = last.filter(mode=Reload.Mode.FULL).exclude(state=Reload.State.FAILED)
     return rows.annotate(

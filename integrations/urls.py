@@ -2,9 +2,10 @@
 
 from django.urls import path
 
-from integrations import eventlogviews, hooks, mappingviews, views
+from integrations import eventlogviews, hooks, hostedviews, mappingviews, metricsview, repointviews, views
 
 urlpatterns = [
+    path("metrics", metricsview.show, name="metrics"),
     path("partnership/credentials", views.credentials, name="credentials"),
     path("partnership/credentials/<str:level>/<uuid:pk>", views.credentials_of, name="credentials_of"),
     path("connections/<uuid:pk>/test", views.test_it, name="test_it"),
@@ -17,6 +18,7 @@ urlpatterns = [
     path("clients/<uuid:pk>/mapping", mappingviews.client_mapping, name="client_mapping"),
     path("clients/<uuid:pk>/mapping/unmap", mappingviews.client_unmap, name="client_unmap"),
     path("clients/<uuid:pk>/mapping/name", mappingviews.client_accept_name, name="client_accept_name"),
+    path("clients/<uuid:pk>/mapping/moved", mappingviews.moved, name="client_moved"),
     path("partnership/mapping", mappingviews.overview, name="company_mapping"),
     path("partnership/mapping/<uuid:pk>", mappingviews.table, name="mapping"),
     path("partnership/mapping/<uuid:pk>/options", mappingviews.options, name="mapping_options"),
@@ -29,7 +31,14 @@ urlpatterns = [
     path("partnership/mapping/<uuid:pk>/catch-all", mappingviews.catch_all, name="mapping_catch_all"),
     path("partnership/mapping/<uuid:pk>/file", mappingviews.sheet, name="mapping_file"),
     path("partnership/mapping/<uuid:pk>/export", mappingviews.export, name="mapping_export"),
+    path("connections/<uuid:pk>/change", repointviews.change, name="change_connection"),
+    path("connections/<uuid:pk>/changed", repointviews.changed, name="connection_changed"),
     path("connections/<uuid:pk>/following", views.change_following, name="change_following"),
+    path("connections/<uuid:pk>/tab", hostedviews.tab_of, name="hosted_tab"),
+    path("hosted/connectwise/<str:token>", hostedviews.shell, name="tab_shell"),
+    path("hosted/connectwise/<str:token>/enter", hostedviews.enter, name="tab_enter"),
+    path("hosted/connectwise/<str:token>/panel", hostedviews.panel, name="tab_panel"),
+    path("hosted/connectwise/<str:token>/map", hostedviews.map_company, name="tab_map"),
     path("hooks/<str:token>/", hooks.hook, name="hook"),
     path("hooks/<str:token>/off/", hooks.hook_off, name="hook_off"),
     path("events", eventlogviews.event_log, name="event_log"),

@@ -19,12 +19,14 @@ from integrations import (
     effective,
     following,
     gonechoices,
+    hosted,
     locking,
     reloading,
+    repointing,
 )
 from integrations.forms import CredentialsForm
 from integrations.models import Credentials, Following
-from integrations.models.connections import Kind
+from integrations.models.connections import Kind, Standing
 from integrations.psa.errors import Misconfigured
 from integrations.psa.rights import FEATURE_NAMES
 from portal import clock, inheritance, pages
@@ -73,7 +75,7 @@ def credentials(request: PageRequest) -> HttpResponse:
 def credentials_of(request: PageRequest, level: str, pk: uuid.UUID) -> HttpResponse:
     """The form of one level, with the health of the connection beside it."""
     place = level_in(request, level, pk)
-    here = Credentials.objects.filter(**connections.level_of(place))
+    here = Credentials.objects.filter(**connections.level_of(place), standing=Standing.CURRENT)
     current = here.select_related("lane").defer("secret").first()
     uses = locking.uses_of(current) if current is not None and current.kind != Kind.NONE else 0
     if request.method == "POST":
@@ -81,9 +83,12 @@ def credentials_of(request: PageRequest, level: str, pk: uuid.UUID) -> HttpRespo
         form = CredentialsForm(request.POST, current=current, is_locked=bool(uses))
         if form.is_valid() and (saved := save(form, place, current, request)):
             messages.success(request, saved_text(saved))
+            if "test" in request.POST and saved.kind != Kind.NONE:
+                doctor.ask(saved)
             return redirect("credentials_of", level, pk)
     else:
-        form = CredentialsForm(initial=initial_of(current), current=current, is_locked=bool(uses))
+        initial = initial_of(current) or {"kind": request.GET.get("kind", Kind.CONNECTWISE)}
+        form = CredentialsForm(initial=initial, current=current, is_locked=bool(uses))
     context = {
         "place": place,
         "uses": uses,
@@ -91,6 +96,7 @@ def credentials_of(request: PageRequest, level: str, pk: uuid.UUID) -> HttpRespo
         "form": form,
         "current": current,
         "inherited": None if current else inherited_by(place),
+        "same_key": connections.others_with_key(current) if current else [],
         "known_sites": KNOWN_SITES,
         **(connection_context(current) if current else {}),
     }
@@ -147,6 +153,9 @@ def connection_context(row: Credentials) -> dict[str, Any]:
         "lane": getattr(row, "lane", None),
         "following": Following.objects.filter(credentials=row).defer("secret", "signing_keys").first(),
         "can_renew": row.kind == Kind.AUTOTASK,
+        "replaced": repointing.last_change(row),
+        "has_tab": hosted.is_offered(row),
+        "hosted_tab": hosted.tab_of(row) if hosted.is_offered(row) else None,
     }
 
 

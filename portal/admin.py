@@ -5,20 +5,24 @@ from __future__ import annotations
 from typing import Any
 
 import allauth.account.admin  # registers its models, so that we can take them over below
+import allauth.mfa.admin
 import django_q.admin
 from allauth.account.decorators import secure_admin_login
 from allauth.account.models import EmailAddress
+from allauth.mfa.models import Authenticator
 from django import forms
 from django.contrib import admin, messages
 from django.contrib.auth.admin import GroupAdmin, UserAdmin
 from django.contrib.auth.forms import BaseUserCreationForm
 from django.contrib.auth.models import Group
+from django.db.models import Count, OuterRef, QuerySet, Subquery
+from django.db.models.functions import Coalesce
 from django.http import HttpRequest
 from django_q.models import Failure, OrmQ, Schedule, Success
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm
 from unfold.widgets import UnfoldAdminPasswordWidget, UnfoldAdminTextInputWidget
 
-from portal import clock, tokens
+from portal import clock, sessions, tokens
 from portal.models import (
     Account,
     Allowance,
@@ -26,24 +30,34 @@ from portal.models import (
     AuditChain,
     AuditEntry,
     Client,
+    ConfigState,
     Disabling,
     Heartbeat,
     IdempotentRequest,
     Membership,
     Organization,
     Partner,
+    SignIn,
+    StepRemark,
+    Tries,
     User,
 )
 from portal.models.keys import KeyCheck
 from portal.tenantadmin import PortalAdmin, ReadOnlyAdmin, TenantAdmin, TenantInline, TenantLogAdmin
 
-LIBRARIES = (allauth.account.admin, django_q.admin)
+LIBRARIES = (allauth.account.admin, allauth.mfa.admin, django_q.admin)
 
 # Staff sign in where everybody does, with the same limits against guessing.
 admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]
 
 
 # --- Partners --------------------------------------------------------------------------------------------------------
+
+
+def counted(rows: Any) -> Coalesce:
+    """How many of these rows each partner of a list has, within the list's own query."""
+    mine = rows.filter(partner=OuterRef("pk")).order_by().values("partner")
+    return Coalesce(Subquery(mine.annotate(count=Count("pk")).values("count")), 0)
 
 
 class MembershipInline(TenantInline):
@@ -53,11 +67,29 @@ class MembershipInline(TenantInline):
 
 @admin.register(Partner)
 class PartnerAdmin(PortalAdmin):
-    list_display = ("name", "slug", "time_zone", "is_active", "created_at")
+    list_display = ("name", "slug", "active_clients", "people", "time_zone", "is_active", "created_at")
     list_filter = ("is_active",)
     search_fields = ("name", "slug")
     prepopulated_fields = {"slug": ("name",)}
     inlines = (MembershipInline,)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        return (
+            super()
+            .get_queryset(request)
+            .annotate(
+                client_count=counted(Client.objects.filter(is_active=True)),
+                people_count=counted(Membership.objects),
+            )
+        )
+
+    @admin.display(description="clients", ordering="client_count")
+    def active_clients(self, row: Any) -> int:
+        return int(row.client_count)
+
+    @admin.display(description="people", ordering="people_count")
+    def people(self, row: Any) -> int:
+        return int(row.people_count)
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """A partner is switched off, never deleted: its log must stay."""
@@ -132,6 +164,43 @@ class PersonAdmin(PortalAdmin, UserAdmin):
     add_fieldsets = ((None, {"fields": ("email", "password1", "password2")}),)
     readonly_fields = ("last_login", "date_joined")
     inlines = (UserMembershipInline,)
+
+
+@admin.register(SignIn)
+class SignInAdmin(ReadOnlyAdmin):
+    """Where people are and were signed in."""
+
+    list_display = ("user", "browser", "address", "began_at", "seen_at", "ended_at")
+    list_select_related = ("user",)
+    search_fields = ("user__email", "address")
+    fields = ("user", "browser", "address", "began_at", "seen_at", "ended_at")
+    actions = ("end",)
+
+    def has_end_permission(self, request: HttpRequest) -> bool:
+        return bool(request.user.has_perm("portal.change_signin"))
+
+    @admin.action(description="Sign out", permissions=["end"])
+    def end(self, request: HttpRequest, queryset: Any) -> None:
+        count = sessions.end(SignIn.objects.filter(pk__in=[row.pk for row in queryset]))
+        self.message_user(request, f"{count} browser{'' if count == 1 else 's'} signed out.")
+
+
+@admin.register(Tries)
+class TriesAdmin(ReadOnlyAdmin):
+    """Who tried too often; nothing is looked at before “closed until”. Lifting opens the door at once."""
+
+    list_display = ("kind", "subject", "count", "tried_at", "closed_until")
+    list_filter = ("kind",)
+    search_fields = ("subject",)
+    actions = ("lift",)
+
+    def has_lift_permission(self, request: HttpRequest) -> bool:
+        return bool(request.user.has_perm("portal.delete_tries"))
+
+    @admin.action(description="Lift", permissions=["lift"])
+    def lift(self, request: HttpRequest, queryset: Any) -> None:
+        count, _ = queryset.delete()
+        self.message_user(request, f"{count} lifted.")
 
 
 class NewTokenForm(forms.ModelForm):
@@ -211,6 +280,22 @@ class DisablingAdmin(TenantLogAdmin):
     search_fields = ("client__name", "reason", "began_by")
 
 
+@admin.register(ConfigState)
+class ConfigStateAdmin(TenantLogAdmin):
+    """Which document a partner applied last, and what drifted from it."""
+
+    list_display = ("partner", "applied_at", "applied_by", "looked_at")
+    search_fields = ("partner__name", "applied_by")
+
+
+@admin.register(StepRemark)
+class StepRemarkAdmin(TenantLogAdmin):
+    """Steps of a guide that did not match somebody's PSA: answer the person, correct the guide."""
+
+    list_display = ("said_at", "partner", "place", "step", "text", "said_by")
+    search_fields = ("partner__name", "place", "step", "text", "said_by")
+
+
 @admin.register(Heartbeat)
 class HeartbeatAdmin(ReadOnlyAdmin):
     list_display = ("name", "beat_at")
@@ -224,8 +309,19 @@ class KeyCheckAdmin(ReadOnlyAdmin):
     search_fields = ("=id",)
 
 
-for model in (Success, Failure, Schedule, OrmQ, EmailAddress, Group):
+for model in (Success, Failure, Schedule, OrmQ, EmailAddress, Authenticator, Group):
     admin.site.unregister(model)
+
+
+@admin.register(Authenticator)
+class AuthenticatorAdmin(ReadOnlyAdmin):
+    """Who has which second factor; what it holds is shown nowhere. Taken away in Team & Tokens, with a reason."""
+
+    list_display = ("user", "type", "created_at", "last_used_at")
+    list_select_related = ("user",)
+    list_filter = ("type",)
+    search_fields = ("user__email",)
+    fields = ("user", "type", "created_at", "last_used_at")
 
 
 @admin.register(Group)

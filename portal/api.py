@@ -1,4 +1,4 @@
-"""`/api/v1/clients`: partners' end customers."""
+"""`/api/v1/clients` and `/api/v1/accounts`: partners' end customers, and what usage is broken down by."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from portal import clients, rest, texts
-from portal.models import ApiToken, Client, Organization, Partner
+from portal import batches, clients, preconditions, rest, texts
+from portal.models import Account, ApiToken, Client, Organization, Partner
 from portal.rest import Problem, actor_of
 
 
@@ -86,9 +86,18 @@ class Clients(APIView):
         page = pages.paginate_queryset(rows, request, view=self)
         return pages.get_paginated_response(ClientOut(page, many=True).data)
 
-    @extend_schema(operation_id="clients_add", request=ClientIn, responses={201: ClientOut})
+    @extend_schema(
+        operation_id="clients_add",
+        request=batches.one_or_many("clients", ClientIn),
+        responses={201: ClientOut, 200: batches.ItemsOut},
+    )
     def post(self, request: Request) -> Response:
-        """Parked events that name the client are taken in within a minute."""
+        """Parked events that name the client are taken in within a minute.
+
+        One client is answered with 201; `{"clients": [...]}` with up to 1,000 is answered with a result an item.
+        """
+        if batches.is_many(request.data, "clients"):
+            return Response(added(request))
         wanted = ClientIn(data=request.data)
         wanted.is_valid(raise_exception=True)
         fields = wanted.validated_data
@@ -105,7 +114,103 @@ class Clients(APIView):
         return Response(ClientOut(client).data, status=201)
 
 
-class OneClient(APIView):
+def added(request: Request) -> dict[str, Any]:
+    """The good ones are made, whatever is wrong with others."""
+    items = batches.items_of(request.data, "clients", ClientIn)
+    partners: dict[str | None, Partner] = {}
+    homes: dict[tuple[Any, Any], Organization | None] = {}
+    asked: list[tuple[batches.Item, clients.New]] = []
+    for item in batches.good(items):
+        slug, home = item.data.get("partner"), item.data.get("organization")
+        try:
+            if slug not in partners:
+                partners[slug] = partner_for(actor_of(request), slug)
+            partner = partners[slug]
+            if (partner.pk, home) not in homes:
+                homes[partner.pk, home] = organization_for(partner, home) or clients.top_level(partner)
+        except Problem as no:
+            item.refuse(no.more.get("field", ""), no.code, str(no.detail))
+            continue
+        organization = homes[partner.pk, home]
+        assert organization is not None
+        asked.append(
+            (item, clients.New(partner.pk, organization, item.data["name"], item.data.get("number")))
+        )
+    made = clients.add_clients([one for _, one in asked])
+    for (item, _), row in zip(asked, made, strict=True):
+        if isinstance(row, clients.NumberTaken):
+            item.refuse("number", "number_taken", f"{row} Leave it out to get a free one.")
+        else:
+            item.row = row
+    return batches.results(items)
+
+
+class AccountIn(serializers.Serializer[Any]):
+    """An account of a client; `account` is the account no. that usage and events name."""
+
+    client = serializers.CharField(max_length=100, validators=[check_text])
+    account = serializers.CharField(max_length=100, validators=[check_text])
+    name = serializers.CharField(
+        max_length=200, required=False, allow_blank=True, default="", validators=[check_text]
+    )
+
+
+class AccountOut(serializers.ModelSerializer[Account]):
+    """One account."""
+
+    client = serializers.UUIDField(source="client_id")
+    account = serializers.CharField(source="key")
+
+    class Meta:
+        model = Account
+        fields: ClassVar[Sequence[str]] = ("id", "client", "account", "name", "created_at")
+
+
+class Accounts(APIView):
+    """List and name accounts."""
+
+    scopes: ClassVar[dict[str, str]] = {"GET": "clients:read", "POST": "clients:write"}
+
+    @extend_schema(
+        operation_id="accounts_list",
+        parameters=[
+            OpenApiParameter("client", OpenApiTypes.STR, description="Client id, managed ID or our id.")
+        ],
+        responses=AccountOut(many=True),
+    )
+    def get(self, request: Request) -> Response:
+        """Newest first, in cursor pages."""
+        rows = Account.objects.visible_to(actor_of(request)).order_by("-id")
+        if text := request.query_params.get("client", "").strip().replace("\x00", ""):
+            found = clients.find_clients([text], actor_of(request)).get(text)
+            rows = rows.filter(client=found) if found else rows.none()
+        pages = rest.NewestFirst()
+        page = pages.paginate_queryset(rows, request, view=self)
+        return pages.get_paginated_response(AccountOut(page, many=True).data)
+
+    @extend_schema(
+        operation_id="accounts_send",
+        request=batches.one_or_many("accounts", AccountIn),
+        responses=batches.ItemsOut,
+    )
+    def post(self, request: Request) -> Response:
+        """One or up to 1,000, made when unknown; repeats are harmless. One result an item."""
+        items = batches.items_of(request.data, "accounts", AccountIn)
+        known = clients.find_clients([item.data["client"] for item in batches.good(items)], actor_of(request))
+        for item in batches.good(items):
+            if item.data["client"] not in known:
+                text = f"No client “{texts.shown(item.data['client'])}” is known."
+                item.refuse("client", "unknown_client", text)
+        asked = batches.good(items)
+        rows = clients.name_accounts(
+            [(known[item.data["client"]], item.data["account"], item.data["name"]) for item in asked]
+        )
+        for item, row in zip(asked, rows, strict=True):
+            item.row = row
+        return Response(batches.results(items))
+
+
+class OneClient(preconditions.Guarded, APIView):
     """Read and change one client."""
 
     scopes: ClassVar[dict[str, str]] = {"GET": "clients:read", "PATCH": "clients:write"}

@@ -2,9 +2,17 @@
 
 from django.urls import path
 
-from portal import api
+from portal import api, configapi, orgapi
 
 urlpatterns = [
     path("clients", api.Clients.as_view(), name="api-clients"),
+    path("accounts", api.Accounts.as_view(), name="api-accounts"),
     path("clients/<uuid:pk>", api.OneClient.as_view(), name="api-client"),
+    path("config", configapi.Config.as_view(), name="api-config"),
+    path("config/plan", configapi.ConfigPlan.as_view(), name="api-config-plan"),
+    path("config/apply", configapi.ConfigApply.as_view(), name="api-config-apply"),
+    path("organizations", orgapi.Organizations.as_view(), name="api-organizations"),
+    path("organizations/<uuid:pk>", orgapi.OneOrganization.as_view(), name="api-organization"),
+    path("partners", orgapi.Partners.as_view(), name="api-partners"),
+    path("partners/<uuid:pk>", orgapi.OnePartner.as_view(), name="api-partner"),
 ]

@@ -62,8 +62,8 @@ def note(
             actor_id=str(getattr(actor, "pk", "") or ""),
             on_behalf_of=str(on_behalf_of)[:300],
             action=action[:100],
-            target=target[:300],
-            details=dict(details or {}),
+            target=storable(target)[:300],
+            details=storable(dict(details or {})),
             request_id=(logs.request_id.get() or "")[:64],
             previous=chain.hash,
         )
@@ -72,6 +72,15 @@ def note(
         chain.number, chain.hash, chain.moved_at = entry.number, entry.hash, entry.at
         chain.save()
     return entry
+
+
+def storable(value: Any) -> Any:
+    """Without what no database takes (NUL, half a surrogate pair): it must not keep a change out of the log."""
+    if isinstance(value, str):
+        return value.replace("\x00", "�").encode("utf-8", "replace").decode()
+    if isinstance(value, Mapping):
+        return {storable(str(name)): storable(part) for name, part in value.items()}
+    return [storable(part) for part in value] if isinstance(value, list | tuple) else value
 
 
 def pen(partner_id: uuid.UUID) -> AuditChain:
@@ -154,9 +163,9 @@ def chains() -> list[uuid.UUID]:
 
 # --- What is written down by itself -----------------------------------------------------------------------------------
 
-INTAKE = ("/api/v1/events", "/api/v1/usage", "/api/v1/compat/", "/api/v1/statistics", "/hooks/")
-"""Has logs of its own."""
-ONES_OWN = {"pick_partner", "save_search", "delete_search", "stop_impersonating"}
+INTAKE = ("/api/v1/events", "/api/v1/usage", "/api/v1/compat/", "/api/v1/statistics", "/hooks/", "/hosted/")
+"""Has logs of its own; the tab inside a PSA notes by itself what was changed in it, with the member's name."""
+ONES_OWN = {"guided_leave", "pick_partner", "save_search", "delete_search", "stop_impersonating"}
 """Pages that change what somebody looks at, not what is set up."""
 UNSAFE = {"POST", "PUT", "PATCH", "DELETE"}
 MOST_BYTES = 256 * 1024

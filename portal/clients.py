@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
 
 from django.db import IntegrityError, transaction
 from django.db.models import Max
 
 from portal import access, database
 from portal.access import Actor
-from portal.models import Client, Organization, Partner
+from portal.models import Account, Client, Organization, Partner
 from portal.models.partners import client_number_of
 
 FIRST_NUMBER = 10_000
@@ -96,6 +97,68 @@ def add_client(
             if number is not None:
                 break
     raise NumberTaken(f"Client id {number} is taken.")
+
+
+@dataclass(frozen=True)
+class New:
+    """A client to be made; without a number it gets a free one."""
+
+    partner_id: uuid.UUID
+    organization: Organization
+    name: str
+    number: int | None = None
+
+
+def add_clients(asked: Sequence[New]) -> list[Client | NumberTaken]:
+    """In their order; a few queries, whatever their number."""
+    results: list[Client | NumberTaken | None] = [None] * len(asked)
+    left = list(range(len(asked)))
+    for _ in range(MOST_TRIES):
+        free = next_number()
+        taken = {one.number for one in asked if one.number}
+        rows: dict[int, Client] = {}
+        for place in left:
+            one = asked[place]
+            number = one.number
+            while number is None:
+                number, free = (free if free not in taken else None), free + 1
+            rows[place] = Client(
+                partner_id=one.partner_id, organization=one.organization, name=one.name, number=number
+            )
+        with transaction.atomic():
+            stored = database.insert_new(list(rows.values()))
+        for place, row in rows.items():
+            if row.pk in stored:
+                results[place] = row
+            elif asked[place].number is not None:
+                results[place] = NumberTaken(f"Client id {row.number} is taken.")
+        left = [place for place in left if results[place] is None]
+        if not left:
+            break
+    return [row if row is not None else NumberTaken("No client id was free.") for row in results]
+
+
+def name_accounts(asked: Sequence[tuple[Client, str, str]]) -> list[Account]:
+    """Accounts by client and account no., made when unknown; a name that is given is taken over. A few queries."""
+    named = {(client.pk, key): (client, name) for client, key, name in asked}
+    with transaction.atomic():
+        database.insert_new(
+            [
+                Account(partner_id=client.partner_id, client=client, key=key, name=name)
+                for (_, key), (client, name) in sorted(named.items(), key=lambda item: str(item[0]))
+            ]
+        )
+        rows = Account.objects.filter(
+            client__in={pk for pk, _ in named}, key__in={key for _, key in named}
+        ).order_by("pk")
+        found = {(row.client_id, row.key): row for row in rows.select_for_update(no_key=True)}
+        changed = []
+        for key, (_, name) in named.items():
+            if name and found[key].name != name:
+                found[key].name = name
+                changed.append(found[key])
+        Account.objects.bulk_update(changed, ["name"], batch_size=500)
+    return [found[client.pk, key] for client, key, _ in asked]
 
 
 def next_number() -> int:

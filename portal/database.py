@@ -36,11 +36,14 @@ def insert_new(rows: Sequence[models.Model]) -> set[Any]:
 
     Unlike `bulk_create(ignore_conflicts=True)` it tells which rows were new, in the same statement
     (`ON CONFLICT DO NOTHING RETURNING`, PostgreSQL and SQLite 3.35). On PostgreSQL a concurrent insert of the same
-    key is waited for. All rows are of one model.
+    key is waited for. All rows are of one model, and bring their primary key: one that the database makes would be
+    NULL here, which SQLite takes and PostgreSQL refuses.
     """
     if not rows:
         return set()
     model = type(rows[0])
+    if isinstance(model._meta.pk, models.AutoField):
+        raise TypeError(f"{model.__name__} has its primary key from the database; use bulk_create.")
     fields = [field for field in model._meta.concrete_fields if not field.generated]
     size = max(1, MOST_PARAMETERS // len(fields))
     inserted: set[Any] = set()

@@ -9,6 +9,7 @@ from django import forms
 from portal import tokens
 from portal.models import Membership, Partner, Role
 
+MOST_DOCUMENT = 5 * 1024 * 1024
 LOOKS: dict[type[forms.Widget], str] = {
     forms.Select: "form-select",
     forms.CheckboxInput: "form-check-input",
@@ -38,6 +39,35 @@ class ClientSearch(PortalForm):
     """The box above the list of clients."""
 
     q = forms.CharField(label="Search", required=False, max_length=200, strip=True)
+
+
+class ConfigurationForm(PortalForm):
+    """A configuration document: as a file, or as the text that was shown."""
+
+    sheet = forms.FileField(
+        label="Document", required=False, help_text="YAML or JSON, as downloaded here; 5 MB at most."
+    )
+    prune = forms.BooleanField(
+        label="Remove what the document does not say",
+        required=False,
+        help_text="Only in the sections that it has. Clients, organizations and connections are never removed.",
+    )
+    document = forms.CharField(required=False, strip=False, widget=forms.HiddenInput)
+    expect = forms.CharField(required=False, max_length=64, widget=forms.HiddenInput)
+
+    def clean(self) -> dict[str, Any]:
+        data = super().clean() or {}
+        sheet = data.get("sheet")
+        if sheet is None and not data.get("document"):
+            self.add_error("sheet", "Choose a file.")
+        elif sheet is not None and sheet.size > MOST_DOCUMENT:
+            self.add_error("sheet", "The file is larger than 5 MB; apply it over REST.")
+        return data
+
+    def text(self) -> bytes:
+        sheet = self.cleaned_data.get("sheet")
+        found: bytes = sheet.read() if sheet else self.cleaned_data["document"].encode()
+        return found
 
 
 class AccountSearch(PortalForm):
@@ -71,6 +101,43 @@ class InvitationForm(PortalForm):
 
     email = forms.EmailField(label="E-mail address", max_length=254)
     role = forms.ChoiceField(label="Role", choices=Role)
+
+
+class WayBackForm(PortalForm):
+    """Whose password was forgotten. Whether there is such a person, is not looked up here."""
+
+    email = forms.EmailField(
+        label="Email", max_length=254, widget=forms.EmailInput(attrs={"autocomplete": "email"})
+    )
+
+
+class SecondFactorPolicyForm(PortalForm):
+    """From when on everybody at a partner needs a second factor."""
+
+    must = forms.BooleanField(
+        label="Everybody must sign in with a second factor",
+        required=False,
+        help_text="Who has none on that day is led to setting one up before anything else. Tokens of machines go on.",
+    )
+    since = forms.DateField(
+        label="From", required=False, widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d")
+    )
+
+    def clean(self) -> dict[str, Any]:
+        data = super().clean() or {}
+        if data.get("must") and not data.get("since") and "since" not in self.errors:
+            self.add_error("since", "Say from which day on: give people some days to set one up.")
+        return data
+
+
+class FactorResetForm(PortalForm):
+    """Why a person's factors are taken away; the person and the audit log are told."""
+
+    reason = forms.CharField(
+        label="Reason",
+        max_length=500,
+        help_text="How do you know that it is really this person who asks? It stands in the audit log.",
+    )
 
 
 class TokenForm(PortalForm):

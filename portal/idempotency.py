@@ -13,6 +13,7 @@ from collections.abc import Callable
 from datetime import timedelta
 
 from django.http import HttpRequest, HttpResponse
+from rest_framework.renderers import JSONRenderer
 
 from portal import clock, database, tokens
 from portal.models import ApiToken, IdempotentRequest
@@ -58,9 +59,15 @@ class Middleware:
             IdempotentRequest.objects.filter(pk=row.pk).update(
                 status=response.status_code,
                 content_type=response.get("Content-Type", "")[:100],
-                answer=response.content.decode(),
+                answer=kept_of(response),
             )
         return response
+
+
+def kept_of(response: HttpResponse) -> str:
+    """The answer, without the secrets that are told once (`rest.told_once`)."""
+    without = getattr(response, "to_be_kept", None)
+    return response.content.decode() if without is None else JSONRenderer().render(without).decode()
 
 
 def drop(row: IdempotentRequest) -> None:

@@ -27,9 +27,14 @@ STOP = "/impersonation/stop"
 CLOSED = ("/accounts/", "/admin/")
 """One's own password, second factor and the administration are nobody else's."""
 KEYS_AND_PEOPLE = {
+    "change_connection",
+    "configuration_apply",
     "credentials_of",
     "person_change",
     "person_new",
+    "person_reset_factor",
+    "person_sign_out",
+    "second_factor_policy",
     "token_new",
     "token_revoke",
     "webhook",

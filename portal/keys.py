@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from allauth.mfa.models import Authenticator
+from cryptography.fernet import InvalidToken
 from django.apps import apps
 from django.db import models, transaction
 
-from portal.encryption import DecryptionFailed, EncryptedJSONField
+from portal.encryption import DecryptionFailed, EncryptedJSONField, key_ring
 from portal.models import KeyCheck
 
 KNOWN = "PSA Portal can read its secrets"
@@ -29,7 +31,8 @@ def rotate() -> int:
     `verify` reads comes last: while anything else still needs the old key, a start without it is refused.
     """
     fields = sorted(encrypted_fields(), key=lambda found: found[0] is KeyCheck)
-    return sum(1 for model, field in fields for _ in rewritten(model, field))
+    factors = sum(1 for _ in rewritten_factors())
+    return factors + sum(1 for model, field in fields for _ in rewritten(model, field))
 
 
 def encrypted_fields() -> Iterator[tuple[type[models.Model], str]]:
@@ -48,4 +51,22 @@ def rewritten(model: type[models.Model], field: str) -> Iterator[object]:
             if row is None:
                 continue
             model._base_manager.filter(pk=key).update(**{field: getattr(row, field)})
+        yield key
+
+
+def rewritten_factors() -> Iterator[object]:
+    """Secrets of authenticator apps and recovery codes, which lie inside allauth's JSON."""
+    for key in list(Authenticator.objects.values_list("pk", flat=True)):
+        with transaction.atomic():
+            row = Authenticator.objects.select_for_update().filter(pk=key).first()
+            names = {"secret", "seed"} & set(row.data) if row else ()
+            if row is None or not names:
+                continue
+            try:
+                row.data |= {name: key_ring().rotate(row.data[name].encode()).decode() for name in names}
+            except InvalidToken as error:
+                raise DecryptionFailed(
+                    "A second factor cannot be read: FIELD_ENCRYPTION_KEYS lacks the key it was written with."
+                ) from error
+            row.save(update_fields=["data"])
         yield key

@@ -10,15 +10,16 @@ import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlencode, urlsplit
 from zoneinfo import ZoneInfo
 
 from django.conf import settings
 from django.contrib import messages
-from django.contrib.auth.decorators import login_required
 from django.core.exceptions import PermissionDenied
 from django.db.models import Q, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.utils import timezone
 
 from portal import logs
@@ -27,6 +28,8 @@ from portal.models import Partner, User
 from portal.tenancy import TenantModel
 
 PICKED = "partner"
+GUIDED = "guided"
+"""In the session: the connection whose guided set-up the person is on, so that every page leads back to it."""
 PAGE_SIZE = 50
 View = Callable[..., HttpResponseBase]
 
@@ -56,7 +59,33 @@ def page(view: View) -> View:
         with timezone.override(ZoneInfo(zone)):
             return view(request, *args, **kwargs)
 
-    return login_required(shown)
+    return signed_in(shown)
+
+
+def signed_in(view: View) -> View:
+    """Leads to sign-in and back. What was sent by somebody whose sign-in was over is not carried out later: they come
+    back to the page it was sent from."""
+
+    @functools.wraps(view)
+    def asked(request: PageRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        if request.user.is_authenticated:
+            return view(request, *args, **kwargs)
+        back = request.get_full_path()
+        if request.method not in {"GET", "HEAD"} or request.headers.get("HX-Request"):
+            came_from = urlsplit(
+                request.headers.get("HX-Current-URL") or request.headers.get("Referer") or ""
+            )
+            back = came_from._replace(scheme="", netloc="").geturl() or "/"
+        if request.method not in {"GET", "HEAD"}:
+            messages.info(request, "Nothing was changed: your sign-in was over. Sign in and send it again.")
+        if not back.startswith("/") or back.startswith("//"):
+            back = "/"
+        target = f"{reverse(settings.LOGIN_URL)}?{urlencode({'next': back})}"
+        if request.headers.get("HX-Request"):
+            return HttpResponse(headers={"HX-Redirect": target})
+        return redirect(target)
+
+    return asked
 
 
 def partner_page(view: View) -> View:
@@ -89,6 +118,7 @@ def partner_in_view(request: PageRequest) -> Partner | None:
 
 def pick_partner(request: PageRequest, partner: Partner | None) -> None:
     """Show this partner's rows from now on, or those of all."""
+    request.session.pop(GUIDED, None)
     if partner is None:
         request.session.pop(PICKED, None)
     else:
@@ -218,7 +248,7 @@ def item(label: str, url_name: str, *pages: str, group: str = "") -> Item:
 
 
 MENU = (
-    item("Dashboard", "dashboard", "tickets", "conditions"),
+    item("Dashboard", "dashboard", "tickets", "conditions", "health"),
     item(
         "Clients",
         "clients",
@@ -229,7 +259,10 @@ MENU = (
         "client_activity",
     ),
     item("Account List", "accounts", group="Accounts"),
-    item("PSA Credentials", "credentials", "credentials_of", "options_of", group="My Partnership"),
+    item("Guided Set-up", "guided_setup", "guided_setup_of", group="My Partnership"),
+    item(
+        "PSA Credentials", "credentials", "credentials_of", "options_of", "hosted_tab", group="My Partnership"
+    ),
     item(
         "Company Mapping",
         "company_mapping",
@@ -277,15 +310,27 @@ MENU = (
         group="My Partnership",
     ),
     item("Billing Settings", "billing_overview", "billing_settings", group="My Partnership"),
-    item("Team & Tokens", "team", "person_new", "token_new", group="My Partnership"),
+    item("Team & Tokens", "team", "person_new", "token_new", "person_reset_factor", group="My Partnership"),
+    item("Configuration", "configuration", "configuration_apply", group="My Partnership"),
     item("Audit Log", "audit_log", group="My Partnership"),
     item("Preview", "billing_preview", "client_preview", group="Billing"),
     item("Approvals", "approvals", group="Billing"),
     item("Runs", "push_runs", "push_run", group="Billing"),
+    item("Reconciliation", "reconciliation", "reconciliation_row", group="Billing"),
     item("Usage", "usage", group="Billing"),
     item("Event Log", "event_log", "event", "parked_events", "bulk_reprocess", group="Operations"),
+    item("Charts", "charts", group="Operations"),
     item("Status", "status", group="Operations"),
 )
+
+
+def guided_in(request: HttpRequest) -> str:
+    """The connection to go on with; empty on the pages of the guide itself and for who is on no way."""
+    session = getattr(request, "session", None)
+    match = request.resolver_match
+    if session is None or (match and (match.url_name or "").startswith("guided_")):
+        return ""
+    return str(session.get(GUIDED, ""))
 
 
 def navigation(request: HttpRequest) -> dict[str, Any]:
@@ -295,7 +340,9 @@ def navigation(request: HttpRequest) -> dict[str, Any]:
         "menu": MENU,
         "current_page": match.url_name if match else "",
         "partner": getattr(request, "partner", None),
+        "guided": guided_in(request),
         "impersonation": getattr(request, "impersonation", None),
+        "factor_due": getattr(request, "factor_due", None),
         "support_text": settings.SUPPORT_TEXT,
         "status_url": settings.STATUS_URL,
         "request_id": logs.request_id.get(),

@@ -6,13 +6,22 @@ import uuid
 from datetime import timedelta
 from typing import Any
 
+from allauth.mfa.models import Authenticator
 from django.contrib import messages
+from django.db.models import Exists, OuterRef
 from django.http import Http404, HttpResponse
 from django.shortcuts import redirect
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from portal import accountlist, clock, impersonation, pages, team, tokens
-from portal.forms import AccountSearch, ImpersonationForm, InvitationForm, TokenForm
+from portal import accountlist, clock, impersonation, pages, secondfactor, sessions, team, tokens
+from portal.forms import (
+    AccountSearch,
+    FactorResetForm,
+    ImpersonationForm,
+    InvitationForm,
+    SecondFactorPolicyForm,
+    TokenForm,
+)
 from portal.models import Account, ApiToken, AuditEntry, Membership, Partner, Role, User
 from portal.pages import PageRequest
 
@@ -75,9 +84,12 @@ def people(request: PageRequest) -> HttpResponse:
 
 def show_team(request: PageRequest, **more: Any) -> HttpResponse:
     partner = here(request)
+    factors = Authenticator.objects.filter(user=OuterRef("user"), type__in=secondfactor.FACTORS)
     members = Membership.objects.filter(partner=partner).select_related("user").order_by("user__email")
+    since = partner.second_factor_from
     context = {
-        "members": members,
+        "members": members.annotate(has_factor=Exists(factors)),
+        "policy": SecondFactorPolicyForm(initial={"must": since is not None, "since": since}),
         "tokens": ApiToken.objects.filter(partner=partner).order_by("revoked_at", "-created_at")[:200],
         "roles": Role.choices,
         "invitation": InvitationForm(),
@@ -101,9 +113,7 @@ def person_new(request: PageRequest) -> HttpResponse:
     if not form.is_valid():
         return show_team(request, invitation=form)
     try:
-        member, is_mailed = team.invite(
-            request, here(request), form.cleaned_data["email"], form.cleaned_data["role"]
-        )
+        member, is_mailed = team.invite(here(request), form.cleaned_data["email"], form.cleaned_data["role"])
     except team.Refused as refusal:
         form.add_refusal("email", str(refusal))
         return show_team(request, invitation=form)
@@ -131,6 +141,57 @@ def person_change(request: PageRequest, pk: uuid.UUID) -> HttpResponse:
             messages.success(request, f"{row.user.email} is {Role(role).label} now.")
     except team.Refused as refusal:
         messages.error(request, str(refusal))
+    return redirect("team")
+
+
+@require_POST
+@pages.page
+def person_sign_out(request: PageRequest, pk: uuid.UUID) -> HttpResponse:
+    """A member is out in every browser; they may sign in again."""
+    row = pages.get_row(request, Membership, pk, "user")
+    pages.require_manager(request, row.partner)
+    if row.user.is_staff and not request.user.is_staff:
+        raise Http404
+    count = sessions.end(row.user.sign_ins.all())
+    messages.success(request, f"{row.user.email} is signed out ({count} browser{'' if count == 1 else 's'}).")
+    return redirect("team")
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@pages.page
+def person_reset_factor(request: PageRequest, pk: uuid.UUID) -> HttpResponse:
+    """A member lost the second factor: taken away with a reason."""
+    row = pages.get_row(request, Membership, pk, "user")
+    pages.require_manager(request, row.partner)
+    form = FactorResetForm(pages.posted(request))
+    if request.method == "POST" and form.is_valid():
+        try:
+            secondfactor.check_may_reset(row, by=request.user)
+        except secondfactor.Refused as refusal:
+            messages.error(request, str(refusal))
+            return redirect("team")
+        secondfactor.reset(row.user, by=request.user, reason=form.cleaned_data["reason"], partner=row.partner)
+        messages.success(request, f"{row.user.email} has no second factor any more, and was told by e-mail.")
+        return redirect("team")
+    return pages.show(request, "portal/factor_reset.html", {"form": form, "member": row}, partner=row.partner)
+
+
+@require_POST
+@pages.partner_page
+def second_factor_policy(request: PageRequest) -> HttpResponse:
+    """Must everybody here sign in with a second factor, and from when on?"""
+    pages.require_manager(request, here(request))
+    form = SecondFactorPolicyForm(request.POST)
+    if not form.is_valid():
+        return show_team(request, policy=form)
+    since = form.cleaned_data["since"] if form.cleaned_data["must"] else None
+    secondfactor.set_policy(here(request), since, by=request.user)
+    messages.success(
+        request,
+        f"From {since:%Y-%m-%d} on everybody signs in with a second factor."
+        if since
+        else "It is voluntary now.",
+    )
     return redirect("team")
 
 

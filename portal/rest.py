@@ -17,8 +17,9 @@ from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from portal import tokens
+from portal import throttle, tokens
 from portal.models import ApiToken
+from portal.throttle import Try
 
 if TYPE_CHECKING:
     from rest_framework.views import APIView
@@ -45,6 +46,8 @@ class TokenAuthentication(BaseAuthentication):
             return None
         token = tokens.find_token(text.strip())
         if token is None:
+            if wait := throttle.take(Try("token", throttle.address_of(request._request))):
+                raise exceptions.Throttled(wait)
             raise Problem(401, "invalid_token", "This token is unknown, revoked or expired. Make a new one.")
         tokens.note_use(token)
         request._request.api_token = token  # type: ignore[attr-defined]
@@ -104,6 +107,17 @@ class NewestFirst(CursorPagination):
     max_page_size = 500
     ordering = "-id"
 
+    def decode_cursor(self, request: Request) -> Any:
+        """DRF answers 404, as if the list were not there."""
+        try:
+            return super().decode_cursor(request)
+        except exceptions.NotFound:
+            raise Problem(
+                400,
+                "invalid_cursor",
+                "“cursor” is not from a “next” of this list. Leave it out to begin anew.",
+            ) from None
+
     def get_paginated_response(self, data: Any) -> Response:
         return Response({"results": data, "next": self.get_next_link()})
 
@@ -116,6 +130,13 @@ class NewestFirst(CursorPagination):
                 "next": {"type": ["string", "null"], "format": "uri"},
             },
         }
+
+
+def told_once(data: dict[str, Any], *names: str, status: int = 200) -> Response:
+    """An answer with secrets. What an Idempotency-Key keeps of it, and answers again, has null in their place."""
+    response = Response(data, status=status, headers={"Cache-Control": "no-store"})
+    response.to_be_kept = {**data, **dict.fromkeys(names)}  # type: ignore[attr-defined]
+    return response
 
 
 CODES = {

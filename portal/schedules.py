@@ -6,6 +6,8 @@ from django.db import transaction
 from django_q.models import Schedule
 
 EVERY: dict[str, int] = {
+    "alerts.jobs.count_days": 10,
+    "alerts.jobs.count_months": 360,
     "alerts.jobs.learn_expectations": 720,
     "alerts.jobs.look_for_absences": 5,
     "alerts.jobs.release_due": 1,
@@ -14,9 +16,11 @@ EVERY: dict[str, int] = {
     "alerts.jobs.fill_addresses": 10,
     "alerts.jobs.take_in_parked": 1,
     "alerts.jobs.look_after_outages": 1,
+    "alerts.jobs.look_after_replays": 2,
     "alerts.jobs.look_after_tickets": 1,
     "alerts.jobs.sweep": 10,
     "billing.jobs.report_due": 60,
+    "billing.jobs.look_after_months": 10,
     "billing.jobs.push_days": 5,
     "billing.jobs.synchronize_due": 60,
     "integrations.jobs.follow": 1,
@@ -28,6 +32,7 @@ EVERY: dict[str, int] = {
     "integrations.jobs.suggest_companies": 60,
     "integrations.jobs.tell_partners": 2,
     "portal.jobs.clean_up": 60,
+    "portal.jobs.look_for_drift": 1440,
 }
 """Dotted job -> minutes between runs."""
 

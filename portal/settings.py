@@ -15,6 +15,7 @@ from pathlib import Path
 
 import environ
 from django.core.exceptions import ImproperlyConfigured
+from django.urls import reverse_lazy
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 VAR = BASE_DIR / "var"
@@ -68,7 +69,7 @@ CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 HTTPS = env.bool("HTTPS", default=not DEBUG)
 SECURE_SSL_REDIRECT = HTTPS
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if HTTPS else None
-SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$"]
+SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$", r"^metrics$"]
 SECURE_HSTS_SECONDS = 31_536_000 if HTTPS else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = HTTPS
 SECURE_HSTS_PRELOAD = HTTPS
@@ -78,7 +79,12 @@ X_FRAME_OPTIONS = "DENY"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
 SESSION_COOKIE_HTTPONLY = CSRF_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
-SESSION_COOKIE_AGE = 12 * 3600
+# A sign-in ends after so many hours, and after so many minutes without a request (portal/sessions.py).
+SESSION_HOURS = env.int("SESSION_HOURS", default=12)
+SESSION_IDLE_MINUTES = env.int("SESSION_IDLE_MINUTES", default=30)
+SESSION_COOKIE_AGE = SESSION_HOURS * 3600
+# How many of our own proxies add an entry to X-Forwarded-For; what stands before those entries is not believed.
+TRUSTED_PROXIES = env.int("TRUSTED_PROXIES", default=1 if HTTPS else 0)
 DATA_UPLOAD_MAX_MEMORY_SIZE = 10 * 1024 * 1024
 
 # --- Applications -----------------------------------------------------------------------------------------------------
@@ -95,6 +101,7 @@ INSTALLED_APPS = [
     "portal",  # before allauth, so that our pages and e-mails replace its own
     "allauth",
     "allauth.account",
+    "allauth.mfa",
     "rest_framework",
     "drf_spectacular",
     "drf_spectacular_sidecar",
@@ -117,10 +124,13 @@ MIDDLEWARE = [
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
+    "portal.sessions.Middleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "allauth.account.middleware.AccountMiddleware",
+    "portal.secondfactor.Middleware",
     "portal.impersonation.Middleware",
+    "portal.stepup.Middleware",
     "portal.audit.Middleware",
     "portal.idempotency.Middleware",
 ]
@@ -217,6 +227,28 @@ ACCOUNT_EMAIL_VERIFICATION = "none"
 ACCOUNT_ADAPTER = "portal.signin.AccountAdapter"
 ACCOUNT_PREVENT_ENUMERATION = True
 ACCOUNT_SESSION_REMEMBER = False
+ACCOUNT_EMAIL_NOTIFICATIONS = True
+# Wrong tries are counted by portal/throttle.py: in rows, so over all processes, with Retry-After, and lifted by staff.
+ACCOUNT_RATE_LIMITS = False
+MFA_RATE_LIMITS = False
+MFA_ADAPTER = "portal.secondfactor.Adapter"
+MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
+MFA_PASSKEY_LOGIN_ENABLED = True
+MFA_RECOVERY_CODES_SHOW_ONCE = True
+MFA_ALLOW_UNVERIFIED_EMAIL = True  # whoever has a password got the link for it by mail
+MFA_FORMS = {
+    "authenticate": "portal.secondfactor.SignInCode",
+    "reauthenticate": "portal.secondfactor.ConfirmCode",
+    "activate_totp": "portal.secondfactor.ActivateForm",
+    "authenticate_webauthn": "portal.secondfactor.SignInPasskey",
+    "reauthenticate_webauthn": "portal.secondfactor.ConfirmPasskey",
+    "login_webauthn": "portal.secondfactor.LoginPasskey",
+    "add_webauthn": "portal.secondfactor.NewPasskey",
+}
+# Whether the vendor's staff need a second factor; the admin is theirs too.
+STAFF_SECOND_FACTOR = env.bool("STAFF_SECOND_FACTOR", default=not DEBUG)
+# Before keys, people and factors are changed, a person must have proved within so many minutes who it is.
+STEP_UP_MINUTES = env.int("STEP_UP_MINUTES", default=15)
 LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = "/"
 
@@ -256,7 +288,7 @@ REST_FRAMEWORK = {
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["portal.rest.StrictJSONParser"],
     "DEFAULT_PAGINATION_CLASS": "portal.rest.NewestFirst",
-    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "DEFAULT_SCHEMA_CLASS": "portal.openapi.Schema",
     "EXCEPTION_HANDLER": "portal.rest.problem",
     "PAGE_SIZE": 50,
     "UNICODE_JSON": False,  # half a surrogate pair can then be quoted in an error
@@ -280,7 +312,21 @@ SPECTACULAR_SETTINGS = {
         "EventStatusEnum": "integrations.models.eventlog.Event.State",
         "PushRunStateEnum": "billing.models.pushes.PushRun.State",
         "PushItemStateEnum": "billing.models.pushes.PushItem.State",
+        "ReplayStateEnum": "alerts.models.replays.Replay.State",
+        "ItemStatusEnum": "portal.batches.OUTCOMES",
+        "AskedEnum": "billing.syncapi.ASKED",
+        "ModeEnum": "portal.models.partners.Mode",
+        "WithoutApprovalEnum": "portal.models.partners.WITHOUT_APPROVAL",
+        "PsaKindEnum": "integrations.models.connections.Kind",
+        "HoldKindEnum": "alerts.models.noise.HoldKind",
+        "ReloadStateEnum": "integrations.models.choices.Reload.State",
+        "TicketStateEnum": "alerts.models.tickets.Ticket.State",
+        "ConditionStateEnum": "alerts.models.tickets.Condition.State",
     },
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "portal.openapi.anything_may_be_null",
+    ],
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
 }
@@ -329,6 +375,7 @@ PSA_ALLOW_HTTP = env.bool("PSA_ALLOW_HTTP", default=False)
 PSA_ALLOWED_NETWORKS = tuple(env.list("PSA_ALLOWED_NETWORKS", default=[]))
 PSA_ALLOWED_PORTS = tuple(int(port) for port in env.list("PSA_ALLOWED_PORTS", default=["443"]))
 PSA_DEADLINE = env.float("PSA_DEADLINE", default=20.0)
+PSA_PAGE_DEADLINE = env.float("PSA_PAGE_DEADLINE", default=8.0)
 # Autotask allows 10,000 calls an hour for all programs of a database and slows down from half of it on.
 AUTOTASK_CALLS_AN_HOUR = min(env.int("AUTOTASK_CALLS_AN_HOUR", default=5000), 5000)
 
@@ -344,8 +391,12 @@ RETRY_DELAYS = tuple(
         "RETRY_DELAYS", default=["5", "30", "120", "600", "1800", "7200", "21600", "43200", "86400"]
     )
 )
-# After an outcome that is not known: wait, search, wait, search; only two misses allow another create.
+# After an outcome that is not known: wait, search, wait, search; only two misses allow another create. Less waiting
+# when the PSA answered, in its own words, that it failed.
 SEARCH_DELAYS = tuple(float(delay) for delay in env.list("SEARCH_DELAYS", default=["5", "30"]))
+SEARCH_DELAYS_ANSWERED = tuple(
+    float(delay) for delay in env.list("SEARCH_DELAYS_ANSWERED", default=["3", "7"])
+)
 BREAKER_PROBES = tuple(
     float(delay) for delay in env.list("BREAKER_PROBES", default=["15", "30", "60", "120", "300", "600"])
 )
@@ -353,7 +404,17 @@ SYNCHRONIZE_WINDOW = env.float("SYNCHRONIZE_WINDOW", default=12 * 3600.0)
 USAGE_FRESH_DAYS = env.int("USAGE_FRESH_DAYS", default=7)
 # Tickets that people change in the PSA: how often (seconds) to look for what its own calls did not tell.
 FOLLOW_EVERY = env.float("FOLLOW_EVERY", default=300.0)
+CONFIGURATION = (
+    "portal.configparts",
+    "integrations.configparts",
+    "billing.configparts",
+    "alerts.configparts",
+)
 TICKET_FOLLOWER = "alerts.following.FollowedTickets"
+# Who hears that the choices of a connection become those of another: (former, {choice: counterpart or None}, by=...).
+CONNECTION_CHANGES = ("alerts.settinghistory.repointed", "billing.agreements.repointed")
+# What our tab inside a PSA is called there (50 characters).
+HOSTED_TAB_NAME = env.str("HOSTED_TAB_NAME", default="Backup")
 DELIVERY_HANDLERS = {
     "ticket": "alerts.tickets.Tickets",
     "synchronize": "billing.synchronizations.Synchronizations",
@@ -383,6 +444,14 @@ LOGGING = {
     "root": {"handlers": ["console"], "level": LOG_LEVEL},
 }
 
+# --- Metrics: /metrics for Prometheus, by token or asked directly from these networks; otherwise it is not there ------
+
+METRICS_TOKEN = env.str("METRICS_TOKEN", default="")
+METRICS_NETWORKS = tuple(
+    env.list("METRICS_NETWORKS", default=["127.0.0.0/8", "::1/128"] if DEBUG and not TESTING else [])
+)
+METRICS_NAME_PARTNERS = env.bool("METRICS_NAME_PARTNERS", default=False)
+
 # --- Admin ------------------------------------------------------------------------------------------------------------
 
 UNFOLD = {
@@ -390,4 +459,8 @@ UNFOLD = {
     "SITE_HEADER": "PSA Portal",
     "SITE_SYMBOL": "sync_alt",
     "SHOW_HISTORY": False,
+    "SITE_DROPDOWN": [
+        {"icon": "monitoring", "title": "Staff board", "link": reverse_lazy("staff_board")},
+        {"icon": "home", "title": "Portal", "link": reverse_lazy("dashboard")},
+    ],
 }

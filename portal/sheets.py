@@ -10,8 +10,8 @@ from collections.abc import Sequence
 BEGINNING = "\ufeff"
 """A mark that tells spreadsheets the file is UTF-8."""
 
-# What a spreadsheet would run as a formula when it opens the file.
-RISKY = re.compile(r"^'*[=+\-@\t\r\n]")
+# What a spreadsheet would run as a formula when it opens the file; some take the full-width forms for the same.
+RISKY = re.compile(r"^'*[=+\-@\t\r\n＝＋－＠]")
 
 
 def neutral(cell: str) -> str:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import logging
 
-from allauth.account.forms import ResetPasswordForm
 from django.db import IntegrityError, transaction
-from django.http import HttpRequest
 
+from portal import letters
 from portal.models import Membership, Partner, Role, User
 
 logger = logging.getLogger(__name__)
@@ -17,12 +16,25 @@ class Refused(Exception):
     """What was asked for is not possible; the text says why."""
 
 
-def invite(request: HttpRequest, partner: Partner, email: str, role: str) -> tuple[Membership, bool]:
+def invite(partner: Partner, email: str, role: str) -> tuple[Membership, bool]:
     """Make somebody a member, with a mail through which they set their password if they have none yet.
 
     False with it when the mail could not be sent: the person is a member all the same and can ask for the mail at
     “forgot password”. Raises Refused for people of the vendor and for members.
     """
+    membership = add(partner, email, role)
+    person = membership.user
+    if not person.has_usable_password():
+        try:
+            letters.send_way_in(person, "invitation", partner)
+        except OSError:  # also what smtplib raises
+            logger.exception("The invitation of %s could not be mailed", person.pk)
+            return membership, False
+    return membership, True
+
+
+def add(partner: Partner, email: str, role: str) -> Membership:
+    """Make somebody a member, without a mail. Raises Refused for people of the vendor and for members."""
     email = email.strip().lower()
     with transaction.atomic():
         person = User.objects.filter(email__iexact=email).first()
@@ -32,18 +44,9 @@ def invite(request: HttpRequest, partner: Partner, email: str, role: str) -> tup
             person = User.objects.create_user(email)
         try:
             with transaction.atomic():
-                membership = Membership.objects.create(partner=partner, user=person, role=role)
+                return Membership.objects.create(partner=partner, user=person, role=role)
         except IntegrityError:
             raise Refused(f"{email} is a member already.") from None
-    if not person.has_usable_password():
-        form = ResetPasswordForm({"email": person.email})
-        try:
-            if form.is_valid():
-                form.save(request)
-        except OSError:  # also what smtplib raises
-            logger.exception("The invitation of %s could not be mailed", person.pk)
-            return membership, False
-    return membership, True
 
 
 def change_role(membership: Membership, role: str) -> None:

@@ -23,11 +23,14 @@ SCOPES = (
     "rules:write",
     "connections:read",
     "connections:test",
+    "connections:write",
     "billing:read",
     "billing:write",
     "billing:approve",
     "settings:read",
     "settings:write",
+    "config:read",
+    "config:write",
 )
 USED_EVERY = timedelta(minutes=1)
 

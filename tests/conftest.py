@@ -35,6 +35,7 @@ def _small_world(settings: Any, tmp_path: Any, monkeypatch: pytest.MonkeyPatch) 
         "autotask": "SANDBOXTRACKINGIDENTIFIER01",
     }
     settings.SEARCH_DELAYS = (0.05, 0.1)
+    settings.SEARCH_DELAYS_ANSWERED = (0.02, 0.05)
     settings.RETRY_DELAYS = (0.05,) * 9
     settings.BREAKER_PROBES = (0.1,)
     settings.DISPATCH_POLL = 0.02

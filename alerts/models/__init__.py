@@ -3,9 +3,16 @@
 from alerts.models.absence import (
     Expectation,
 )
+from alerts.models.charts import (
+    DailyFigures,
+    MonthlyUsage,
+)
 from alerts.models.eventtypes import (
     EventType,
     KeyShape,
+)
+from alerts.models.guide import (
+    GuidedSetup,
 )
 from alerts.models.noise import (
     DropFilter,
@@ -23,6 +30,10 @@ from alerts.models.outages import (
 from alerts.models.outbound import (
     MailSettings,
     WebhookEndpoint,
+)
+from alerts.models.replays import (
+    Replay,
+    RuleDraft,
 )
 from alerts.models.rules import (
     Grouping,
@@ -46,19 +57,24 @@ __all__ = [
     "ClientAddress",
     "ClosingStatus",
     "Condition",
+    "DailyFigures",
     "DropFilter",
     "EventType",
     "Expectation",
     "GroupLead",
     "Grouping",
+    "GuidedSetup",
     "Hold",
     "KeyShape",
     "MailSettings",
     "MaintenanceWindow",
+    "MonthlyUsage",
     "NoiseSettings",
     "Notification",
     "NotificationVersion",
     "Outage",
+    "Replay",
+    "RuleDraft",
     "SettingChange",
     "Storm",
     "Suppression",

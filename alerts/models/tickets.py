@@ -75,8 +75,9 @@ class Ticket(TenantModel):
     """The PSA ticket of one spell of failing. Stored before anything is sent; `external_ref` is our key at the PSA.
 
     `sent_at` is set with the intent to create and taken back only by an answer that says "no": while it is set and
-    `psa_id` is empty, the ticket may exist and must be searched for. `misses` counts such searches that found nothing.
-    Once the `psa_id` is known it is the moment of the last intent to close.
+    `psa_id` is empty, the ticket may exist and must be searched for. `misses` counts such searches that found nothing;
+    `was_answered` when the PSA itself said that the create failed, so that it is done with it. Once the `psa_id` is
+    known, `sent_at` is the moment of the last intent to close or to open again.
 
     From `seen_at` on: how it was when the PSA last showed it, and `news`, what somebody there did to it. They are facts
     and not states of ours: a ticket that a technician closed is open here until an attempt has read it again. Boards,
@@ -106,6 +107,7 @@ class Ticket(TenantModel):
     created_at = models.DateTimeField(default=clock.now)
     sent_at = models.DateTimeField(null=True)
     misses = models.PositiveSmallIntegerField(default=0)
+    was_answered = models.BooleanField(default=False, db_default=False)
     opened_at = models.DateTimeField(null=True)
     closed_at = models.DateTimeField(null=True)
     seen_at = models.DateTimeField(null=True)

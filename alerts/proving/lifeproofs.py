@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from django.conf import settings
 
-from alerts.proving import hands, lifeworld, movements, oneticket, outage, volatile
+from alerts.proving import hands, lifeworld, movements, oneticket, outage, replaylab, volatile
 from alerts.proving.lifeworld import KINDS, Kind, LifeWorld
 from integrations.sandbox import running_sandbox
 from portal.models import Partner
@@ -18,6 +18,10 @@ FEEDS = 450
 STABLE = 2_000
 EVENTS = 20_000
 ACCOUNTS = 400
+LIVES = 5
+LIVED = 300
+REPLAYED = 100_000
+MOST_SECONDS = 30
 
 
 def show(name: str) -> tuple[bool, str]:
@@ -26,7 +30,14 @@ def show(name: str) -> tuple[bool, str]:
         raise ValueError("This database is in use; a demonstration needs an empty one.")
     demonstrations: dict[str, Callable[[], tuple[bool, str]]] = {
         one.__name__: one
-        for one in (one_ticket_over_50_seeds, every_movement, volatile_keys, three_days_out, human_hands)
+        for one in (
+            one_ticket_over_50_seeds,
+            every_movement,
+            volatile_keys,
+            three_days_out,
+            human_hands,
+            replay_lab,
+        )
     }
     return demonstrations[name]()
 
@@ -75,6 +86,24 @@ def three_days_out() -> tuple[bool, str]:
         return tally.held, str(tally)
 
     return with_world("connectwise", run)
+
+
+def replay_lab() -> tuple[bool, str]:
+    def lived(world: LifeWorld) -> tuple[bool, str]:
+        tally.results.append(replaylab.reproduce(world, events=LIVED, seed=len(tally.results) + 1))
+        return tally.held, str(tally)
+
+    tally = replaylab.Tally()
+    held, figure = with_world("connectwise", lived)
+    for _ in range(LIVES - 1):
+        held, figure = with_world("connectwise", lived)
+
+    def filled(world: LifeWorld) -> tuple[bool, str]:
+        lot = replaylab.a_lot(world, events=REPLAYED)
+        return lot.held and lot.events >= REPLAYED and lot.seconds < MOST_SECONDS, str(lot)
+
+    is_quick, told = with_world("connectwise", filled)
+    return held and is_quick, f"{figure}; {told}"
 
 
 def human_hands() -> tuple[bool, str]:

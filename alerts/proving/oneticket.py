@@ -21,7 +21,13 @@ from integrations.models.eventlog import UNSETTLED
 
 CREATES = {"connectwise": "/service/tickets$", "autotask": "/Tickets/?$"}
 RATE = 0.3
-COMPRESSED = {"LANE_LEASE": 0.8, "PSA_DEADLINE": 1.0, "SEARCH_DELAYS": (0.4, 1.0), "DISPATCH_POLL": 0.02}
+COMPRESSED = {
+    "LANE_LEASE": 0.8,
+    "PSA_DEADLINE": 1.0,
+    "SEARCH_DELAYS": (0.4, 1.0),
+    "SEARCH_DELAYS_ANSWERED": (0.1, 0.2),
+    "DISPATCH_POLL": 0.02,
+}
 
 
 @dataclass

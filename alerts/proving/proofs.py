@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
-import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -17,8 +14,8 @@ from pathlib import Path
 
 from django.conf import settings
 
-from alerts.proving import chaos_world, lifeproofs, roles
-from billing import proof_adjustments, proof_push
+from alerts.proving import chaos_world, configproof, freshclone, lifeproofs, observed, roles
+from billing import proof_adjustments, proof_months, proof_push
 from integrations.psa.addresses import ANY_PORT
 
 PATIENCE = 300.0
@@ -51,12 +48,15 @@ def one_condition_one_ticket() -> tuple[bool, str]:
 LIFE = {
     "6.2": "one_ticket_over_50_seeds",
     "6.3": "every_movement",
+    "6.9": "replay_lab",
     "6.11": "volatile_keys",
     "6.13": "three_days_out",
     "6.14": "human_hands",
 }
 """Demonstrations in `alerts.proving.lifeproofs`."""
-HERE = (*LIFE, *proof_push.PROOFS)
+CONFIG = "6.12"
+BILLING = {**proof_push.PROOFS, **proof_months.PROOFS}
+HERE = (*LIFE, *BILLING, "6.1", CONFIG)
 """What needs a database of its own: `manage.py proofs --here NUMBER` shows it in the one at hand."""
 
 
@@ -102,7 +102,11 @@ def environment_of(number: str, folder: Path) -> dict[str, str]:
 
 def show_here(number: str) -> tuple[bool, str]:
     """One of `HERE`, in the database at hand."""
-    return lifeproofs.show(LIFE[number]) if number in LIFE else proof_push.PROOFS[number]()
+    if number == CONFIG:
+        return configproof.configuration_as_code()
+    if number == "6.1":
+        return observed.show()
+    return lifeproofs.show(LIFE[number]) if number in LIFE else BILLING[number]()
 
 
 def two_ways_to_one_ticket() -> tuple[bool, str]:
@@ -115,51 +119,6 @@ def permission_doctor() -> tuple[bool, str]:
     """What the doctor says of 200 random roles at each pretend PSA, beside what then really works."""
     tallies = [roles.storm(kind, 200) for kind in ("connectwise", "autotask")]
     return all(tally.held for tally in tallies), "; ".join(str(tally) for tally in tallies)
-
-
-def psa_in_the_box() -> tuple[bool, str]:
-    """From a prepared environment to a closed ticket and a billed quantity, without any PSA."""
-    started = time.monotonic()
-    environment = {
-        **os.environ,
-        "PORT": str(free_port()),
-        "SANDBOX_PORT": str(free_port()),
-        "DATABASE_URL": f"sqlite:///{Path(tempfile.mkdtemp()) / 'proof.sqlite3'}",
-    }
-    process = subprocess.Popen(
-        [sys.executable, "manage.py", "demo"],
-        cwd=settings.BASE_DIR,
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    )
-    try:
-        lines = [line.strip() for line in iter_until_ready(process)]
-    finally:
-        process.send_signal(signal.SIGTERM)
-        process.wait(60)
-    is_ready = bool(lines) and lines[-1].startswith("READY")
-    quantity = next((line for line in lines if re.search(r"quantity \d+ -> \d+", line)), "no quantity")
-    return is_ready, f"closed ticket and {quantity} {time.monotonic() - started:.0f} s after the start"
-
-
-def iter_until_ready(process: subprocess.Popen[str]) -> list[str]:
-    lines: list[str] = []
-    assert process.stdout is not None
-    for line in process.stdout:
-        lines.append(line)
-        if line.startswith(("READY", "FAILED")):
-            break
-    return lines
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def plan_before_write() -> tuple[bool, str]:
@@ -181,18 +140,18 @@ PROOFS = (
     Proof("6.1", "Plan before write", plan_before_write),
     Proof("6.2", "One condition, one ticket", two_ways_to_one_ticket),
     Proof("6.3", "Follow the ticket wherever it goes", partial(in_its_own_database, "6.3")),
-    Proof("6.4", "Reconciliation that ends in words"),
+    Proof("6.4", "Reconciliation that ends in words", partial(in_its_own_database, "6.4")),
     Proof("6.5", "Undo for billing", undo_for_billing),
     Proof("6.6", "Quantity guards", quantity_guards),
     Proof("6.7", "Permission doctor", permission_doctor),
-    Proof("6.8", "A PSA in the box", psa_in_the_box),
-    Proof("6.9", "Replay lab"),
+    Proof("6.8", "A PSA in the box", freshclone.show),
+    Proof("6.9", "Replay lab", partial(in_its_own_database, "6.9")),
     Proof("6.10", "A log that can be believed"),
     Proof("6.11", "Condition identity that cannot silently fail", partial(in_its_own_database, "6.11")),
-    Proof("6.12", "Configuration as code"),
+    Proof("6.12", "Configuration as code", partial(in_its_own_database, CONFIG)),
     Proof("6.13", "Outage behaviour you would choose yourself", partial(in_its_own_database, "6.13")),
     Proof("6.14", "Respect for human hands", partial(in_its_own_database, "6.14")),
-    Proof("6.15", "The evidence pack"),
+    Proof("6.15", "The evidence pack", partial(in_its_own_database, "6.15")),
 )
 
 

@@ -75,7 +75,8 @@ def environment(home: Path, database_url: str, *, is_hasty: bool = False) -> dic
     )
     (home / "var").mkdir()
     kept = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
-    hasty = {"SEARCH_DELAYS": "0.2,0.4", "RETRY_DELAYS": "0.2,0.4,0.8,1,1,1"} if is_hasty else {}
+    waits = {"SEARCH_DELAYS": "0.2,0.4", "SEARCH_DELAYS_ANSWERED": "0.1,0.3"}
+    hasty = {**waits, "RETRY_DELAYS": "0.2,0.4,0.8,1,1,1"} if is_hasty else {}
     return {
         **kept,
         **hasty,

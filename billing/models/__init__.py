@@ -2,27 +2,51 @@
 
 from billing.models.agreements import AgreementLink
 from billing.models.catalogue import CrossReference, Service
-from billing.models.pushes import BilledLine, PushBatch, PushItem, PushRun, Question, SynchronizeWindow
+from billing.models.pushes import (
+    BilledLine,
+    PushBatch,
+    PushItem,
+    PushRun,
+    Question,
+    SynchronizeOrder,
+    SynchronizeWindow,
+)
+from billing.models.reconciliations import (
+    AgreementReading,
+    BillingMonth,
+    EvidencePack,
+    MonthNumbers,
+    PackLink,
+    ReadingOrder,
+)
 from billing.models.settings import BillingSettings, PushDay, Schedule
-from billing.models.statistics import BackupStatistics, ReportRun, ReportSetup, ReportWindow
+from billing.models.statistics import BackupStatistics, ReportRun, ReportSetup, ReportTick, ReportWindow
 from billing.models.usage import Usage
 
 __all__ = [
     "AgreementLink",
+    "AgreementReading",
     "BackupStatistics",
     "BilledLine",
+    "BillingMonth",
     "BillingSettings",
     "CrossReference",
+    "EvidencePack",
+    "MonthNumbers",
+    "PackLink",
     "PushBatch",
     "PushDay",
     "PushItem",
     "PushRun",
     "Question",
+    "ReadingOrder",
     "ReportRun",
     "ReportSetup",
+    "ReportTick",
     "ReportWindow",
     "Schedule",
     "Service",
+    "SynchronizeOrder",
     "SynchronizeWindow",
     "Usage",
 ]

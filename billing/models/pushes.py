@@ -40,6 +40,21 @@ class PushBatch(TenantModel):
         return f"{self.cause.replace('_', ' ').capitalize()} {self.asked_at:%Y-%m-%d %H:%M}"
 
 
+class SynchronizeOrder(TenantModel):
+    """What people add to a synchronization that waits: who asked first, the batch it belongs to, how far it goes.
+
+    `is_narrow`: it carries out what was decided and leaves all else to the push day. Without a row it is neither.
+    """
+
+    delivery = models.OneToOneField(Delivery, on_delete=models.CASCADE, related_name="order")
+    asked_by = models.ForeignKey(User, null=True, on_delete=models.SET_NULL, related_name="+")
+    batch = models.ForeignKey(PushBatch, null=True, on_delete=models.SET_NULL, related_name="+")
+    is_narrow = models.BooleanField("only what was decided", default=False)
+
+    def __str__(self) -> str:
+        return f"{self.delivery}: {'only what was decided' if self.is_narrow else 'everything'}"
+
+
 class PushRun(TenantModel):
     """One synchronization of one client's agreement: what was wanted, planned and done. The unit of undo.
 
@@ -200,7 +215,11 @@ class Question(TenantModel):
 
 
 class PushItem(TenantModel):
-    """One service in a push run: before, after, the line's id in the PSA, and what came of it."""
+    """One service in a push run: before, after, the line's id in the PSA, and what came of it.
+
+    `quantity` is what the line should say (null for what is withheld, and for runs of before it was stored), `included`
+    what the line included when it was planned. `reason` is a stable word for why a held one is not pushed.
+    """
 
     class State(models.TextChoices):
         PLANNED = "planned"
@@ -217,6 +236,9 @@ class PushItem(TenantModel):
     before = models.JSONField(default=dict)
     after = models.JSONField(default=dict)
     text = models.TextField(blank=True)
+    reason = models.CharField("why it was not pushed", max_length=40, blank=True)
+    quantity = models.DecimalField("wanted quantity", max_digits=18, decimal_places=4, null=True)
+    included = models.DecimalField("included units", max_digits=18, decimal_places=4, null=True)
     question = models.ForeignKey(Question, null=True, on_delete=models.SET_NULL, related_name="items")
 
     class Meta:

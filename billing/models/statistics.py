@@ -7,7 +7,7 @@ from django.db.models import Q
 
 from integrations.models import Credentials, Delivery
 from portal import clock
-from portal.models import Account, Client
+from portal.models import Account, Client, User
 from portal.tenancy import TenantModel
 
 
@@ -115,3 +115,21 @@ class ReportSetup(TenantModel):
 
     def __str__(self) -> str:
         return f"{self.credentials}: {len(self.lines)} lines"
+
+
+class ReportTick(TenantModel):
+    """A person has looked: a line of the checklist that no API verifies is as it must be in the PSA."""
+
+    credentials = models.ForeignKey(Credentials, on_delete=models.CASCADE, related_name="report_ticks")
+    line = models.CharField(max_length=200)
+    ticked_by = models.ForeignKey(User, null=True, on_delete=models.SET_NULL, related_name="+")
+    ticked_as = models.CharField("ticked by (name)", max_length=254)
+    ticked_at = models.DateTimeField(default=clock.now)
+
+    class Meta:
+        constraints = (
+            models.UniqueConstraint(fields=["credentials", "line"], name="one_tick_per_line_of_a_checklist"),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.line}: {self.ticked_as}"

@@ -10,6 +10,7 @@ from integrations.models.connections import (
     Lane,
 )
 from integrations.models.eventlog import Action, Delivery, Event, Status
+from integrations.models.hosted import HostedTab
 from integrations.models.inbound import Following, InboundMessage
 from integrations.models.searches import BulkReprocess, SavedSearch
 
@@ -26,6 +27,7 @@ __all__ = [
     "Delivery",
     "Event",
     "Following",
+    "HostedTab",
     "InboundMessage",
     "Lane",
     "Reload",

@@ -20,12 +20,23 @@ class Kind(models.TextChoices):
     NONE = "none", "No PSA"
 
 
+class Standing(models.TextChoices):
+    """Whether credentials are those of their level, or wait to be, or were."""
+
+    CURRENT = "current", "In effect"
+    DRAFT = "draft", "Being prepared"
+    FORMER = "former", "Replaced"
+
+
 class Credentials(TenantModel):
     """How one organization or one client signs in at one PSA; lower levels without credentials of their own inherit.
 
     `secret` is `{"id": <id of this row>, "secret": <private key>}`: a token copied to another row is refused on read.
     `version` grows with each change, so that a lane notices. `also_used` names features that no mode speaks of, for
     which Test It looks as well.
+
+    A level that goes to another PSA gets another row: those that were replaced (`former`) keep their tickets, which are
+    followed and closed where they are; `left_empty` lists the choices that had no counterpart at the new PSA.
     """
 
     organization = models.ForeignKey(
@@ -51,13 +62,26 @@ class Credentials(TenantModel):
     test_passed = models.BooleanField(null=True, editable=False)
     test_report = models.JSONField(default=list, editable=False)
     also_used = models.JSONField(default=list, editable=False)
+    standing = models.CharField(
+        max_length=10, choices=Standing, default=Standing.CURRENT, db_default=Standing.CURRENT, editable=False
+    )
+    replaced_at = models.DateTimeField(null=True, editable=False)
+    left_empty = models.JSONField(null=True, editable=False)
 
     class Meta:
         verbose_name = verbose_name_plural = "PSA credentials"
         ordering = ("created_at",)
         constraints = (
-            models.UniqueConstraint(fields=["organization"], name="one_credentials_per_organization"),
-            models.UniqueConstraint(fields=["client"], name="one_credentials_per_client"),
+            models.UniqueConstraint(
+                fields=["organization", "standing"],
+                condition=~Q(standing="former"),
+                name="one_credentials_per_organization",
+            ),
+            models.UniqueConstraint(
+                fields=["client", "standing"],
+                condition=~Q(standing="former"),
+                name="one_credentials_per_client",
+            ),
             models.CheckConstraint(
                 condition=Q(organization=None, client__isnull=False)
                 | Q(organization__isnull=False, client=None),
@@ -121,6 +145,7 @@ class Origin(models.TextChoices):
     IMPORT = "import", "from a file"
     API = "api", "over REST"
     NEW_CLIENT = "new_client", "with a new client"
+    TAB = "tab", "in the tab inside the PSA"
 
 
 class CompanyLink(TenantModel):

@@ -74,6 +74,9 @@ class Event(TenantModel):
         indexes = (
             models.Index(fields=["partner", "-received_at", "-id"], name="event_page"),
             models.Index(fields=["client", "-received_at", "-id"], name="event_page_of_client"),
+            models.Index(
+                fields=["partner", "state"], condition=Q(client__isnull=True), name="event_without_client"
+            ),
         )
 
     def __str__(self) -> str:

@@ -35,6 +35,7 @@ class BulkReprocess(TenantModel):
 
     The worker walks from `cursor_at` and `cursor` (when an event was received, and its id) to older events, a step at a
     time; what comes in after it was asked for is not touched. `verdicts` counts deliveries by what becomes of them.
+    `case` is the same for what staff asked for at several partners after an incident, with the `reason` they gave.
     """
 
     class State(models.TextChoices):
@@ -53,6 +54,8 @@ class BulkReprocess(TenantModel):
     verdicts = models.JSONField(default=dict)
     moved_at = models.DateTimeField(default=clock.now)
     finished_at = models.DateTimeField(null=True)
+    case = models.UUIDField(null=True, editable=False)
+    reason = models.CharField(max_length=300, blank=True, editable=False)
 
     class Meta:
         verbose_name_plural = "bulk reprocesses"
@@ -64,7 +67,10 @@ class BulkReprocess(TenantModel):
                 name="finished_bulk_reprocess_has_its_moment",
             ),
         )
-        indexes = (models.Index(fields=["state", "moved_at"], name="bulk_reprocess_running"),)
+        indexes = (
+            models.Index(fields=["state", "moved_at"], name="bulk_reprocess_running"),
+            models.Index(fields=["case"], name="bulk_reprocess_of_case"),
+        )
 
     def __str__(self) -> str:
         return f"{'Dry run' if self.is_dry_run else 'Reprocess'} of {self.asked_at:%Y-%m-%d %H:%M}"

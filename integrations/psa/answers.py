@@ -19,15 +19,22 @@ RETRY_AFTER_DEFAULT = 60.0
 _JSON_TYPE = re.compile(r"(application|text)/([\w.-]+\+)?json", re.IGNORECASE)
 _UNSAFE_ESCAPE = re.compile(rb"\\u(0000|[dD][89a-fA-F])")
 
+OWN_WORDS = ("code", "errors")
+"""What a PSA's own failure names (ConnectWise's error body, Autotask's list of sentences), in small letters."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
-    """An answer below 300 with its JSON in `data`, or a 4xx with its masked `text`."""
+    """An answer below 300 with its JSON in `data`, or a 4xx with its masked `text`.
+
+    `is_own_failure`: a 500 in the PSA's own words (only where those come as an answer, see `Transport.speaking`).
+    """
 
     status: int
     headers: Mapping[str, str] = field(default_factory=dict)
     data: Any = None
     text: str = ""
+    is_own_failure: bool = False
 
     @property
     def is_refusal(self) -> bool:
@@ -57,6 +64,19 @@ def unusable_status(status: int) -> str:
     if status == 408 or status >= 500:
         return f"has trouble (status {status})"
     return "" if status >= 200 else f"answered with the odd status {status}"
+
+
+def is_own_failure(status: int, body: bytes, headers: Mapping[str, str]) -> bool:
+    """The PSA itself says that it failed: a whole 500 with a JSON object that names a `code` or `errors`, as both PSAs
+    do. What stands before a PSA (a gateway that did not get an answer in time) says 502 to 504, or HTML, or a 500 with
+    a bare `message`; then the PSA may still be at work."""
+    if status != 500:
+        return False
+    try:
+        told = parsed(body, headers, "object", "")
+    except Unusable:
+        return False
+    return any(value and str(name).lower() in OWN_WORDS for name, value in told.items())
 
 
 def parsed(body: bytes, headers: Mapping[str, str], shape: Shape, identified_by: str) -> Any:

@@ -17,8 +17,9 @@ class PsaError(Exception):
     """Anything a PSA, or the way to it, refused.
 
     `outcome_unknown` is True when a write may have been carried out although no usable answer came back: the next
-    step is then a search for our key, never a second create. `applied` holds the plan items that were carried out
-    before the error.
+    step is then a search for our key, never a second create. `was_answered` is True when the PSA itself said that it
+    failed, in its own words and to the end: what it has done of a write it had done by then. `applied` holds the plan
+    items that were carried out before the error.
     """
 
     kind: ClassVar[str] = "bug"
@@ -31,12 +32,14 @@ class PsaError(Exception):
         *,
         advice: str = "",
         outcome_unknown: bool = False,
+        was_answered: bool = False,
         status: int | None = None,
     ) -> None:
         super().__init__(text)
         self.text = text
         self.advice = advice
         self.outcome_unknown = outcome_unknown
+        self.was_answered = was_answered
         self.status = status
         self.applied: tuple[AppliedItem, ...] = ()
 

@@ -4,16 +4,33 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterable, Sequence
-from datetime import datetime
+from datetime import date, datetime
 from typing import Protocol
 
 from integrations.psa.errors import Misconfigured, PsaError
 from integrations.psa.plan import Applied, AppliedItem, Plan, PlanItem
-from integrations.psa.port import Check, ChoiceKind, Feature, LineState, Option, TicketState
+from integrations.psa.port import (
+    Check,
+    ChoiceKind,
+    Feature,
+    InvoicedLine,
+    LineState,
+    Option,
+    TabClaim,
+    TabViewer,
+    TicketState,
+)
 from integrations.psa.reportsetup import WantedSetup
 from integrations.psa.ticketdesk import TicketDesk
 from integrations.psa.transport import Transport
-from integrations.psa.wanted import WantedCallback, WantedLines, WantedProduct, WantedReport, WantedTicket
+from integrations.psa.wanted import (
+    WantedCallback,
+    WantedLines,
+    WantedProduct,
+    WantedReport,
+    WantedTab,
+    WantedTicket,
+)
 
 
 class Pickers(Protocol):
@@ -23,7 +40,9 @@ class Pickers(Protocol):
 
 
 class Billing(Protocol):
-    def lines(self, agreement_id: str) -> list[LineState]: ...
+    def lines(self, agreement_id: str, *, on: date | None = None) -> list[LineState]: ...
+
+    def invoiced(self, agreement_id: str, first: date, last: date) -> list[InvoicedLine]: ...
 
     def plan(self, wanted: WantedLines) -> Plan: ...
 
@@ -50,6 +69,22 @@ class Calling(Protocol):
     def plan(self, wanted: WantedCallback) -> Plan: ...
 
 
+class Tabbed(Protocol):
+    def plan(self, wanted: WantedTab) -> Plan: ...
+
+    def viewer(self, claim: TabClaim) -> TabViewer: ...
+
+
+class NoTabs:
+    """For PSAs that show no pages of others."""
+
+    def plan(self, wanted: WantedTab) -> Plan:
+        raise Misconfigured("This PSA shows no tabs of others.", field="kind")
+
+    def viewer(self, claim: TabClaim) -> TabViewer:
+        raise Misconfigured("This PSA shows no tabs of others.", field="kind")
+
+
 class Adapter(ABC):
     """For one thread; what threads share is the transport's `SharedConnection`."""
 
@@ -62,6 +97,7 @@ class Adapter(ABC):
     options: Pickers
     following: Followed
     callbacks: Calling
+    tabs: Tabbed = NoTabs()
 
     def __init__(self, transport: Transport, on_close: Callable[[], None] | None) -> None:
         self.transport = transport
@@ -87,8 +123,11 @@ class Adapter(ABC):
     ) -> Iterable[Option]:
         return self.options.each(kind, within, changed_since)
 
-    def lines(self, agreement_id: str) -> list[LineState]:
-        return self.agreements.lines(agreement_id)
+    def lines(self, agreement_id: str, *, on: date | None = None) -> list[LineState]:
+        return self.agreements.lines(agreement_id, on=on)
+
+    def invoiced(self, agreement_id: str, first: date, last: date) -> list[InvoicedLine]:
+        return self.agreements.invoiced(agreement_id, first, last)
 
     def ticket(self, ticket_id: str) -> TicketState:
         return self.tickets.one(ticket_id)
@@ -124,6 +163,12 @@ class Adapter(ABC):
 
     def plan_product(self, wanted: WantedProduct) -> Plan:
         return self.products.plan(wanted)
+
+    def plan_tab(self, wanted: WantedTab) -> Plan:
+        return self.tabs.plan(wanted)
+
+    def tab_viewer(self, claim: TabClaim) -> TabViewer:
+        return self.tabs.viewer(claim)
 
     def apply(self, plan: Plan) -> Applied:
         """Item by item, each sent once. An error carries what was carried out before it as `applied`."""

@@ -87,6 +87,8 @@ _AUTOTASK = Abilities(
     hosted_tab=False,
     incremental=AUTOTASK_INCREMENTAL,
     writes_settle_after=SETTLED_AFTER,
+    invoice_lines=True,
+    past_lines=True,
     labels={
         "company": "Organization",
         "board": "Queue",
@@ -148,6 +150,7 @@ def connect(
     on_call: Callable[[Exchange], None] | None = None,
     deadline: float = DEADLINE,
     importance: Importance = "note",
+    reads_within: float | None = None,
 ) -> Psa:
     """An adapter for one thread. Makes no call.
 
@@ -169,5 +172,6 @@ def connect(
         before_write=before_write,
         on_call=on_call,
         importance=importance,
+        reads_within=reads_within,
     )
     return found.adapter(sign_in, transport=transport, on_close=None if shared else connection.close)

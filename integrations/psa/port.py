@@ -9,12 +9,19 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, Literal, Protocol
 
 from integrations.psa.plan import Applied, Plan
 from integrations.psa.reportsetup import WantedSetup
-from integrations.psa.wanted import WantedCallback, WantedLines, WantedProduct, WantedReport, WantedTicket
+from integrations.psa.wanted import (
+    WantedCallback,
+    WantedLines,
+    WantedProduct,
+    WantedReport,
+    WantedTab,
+    WantedTicket,
+)
 
 Verdict = Literal["passed", "failed", "probably", "not needed", "skipped"]
 Feature = Literal["tickets", "closing", "billing", "statistics", "choices", "inbound", "hosted_tab"]
@@ -124,6 +131,29 @@ class TicketState:
         return {name: getattr(self, name) or "" for name in OWNED}
 
 
+@dataclass(frozen=True, kw_only=True)
+class TabClaim:
+    """What the page around our tab says of who looks at which company: nothing is believed before the PSA said so.
+
+    `proof` is what the PSA gave the member's browser to prove who he is.
+    """
+
+    login_company: str
+    member: str
+    proof: str = field(repr=False)
+    company_id: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class TabViewer:
+    """A member as the PSA itself tells it, and a company that this member may see there."""
+
+    member: str
+    email: str
+    company_id: str
+    company_name: str
+
+
 OWNED = ("status_id", "priority_id", "assignee_id", "board_id", "company_id", "summary", "parent_id")
 """What of a ticket a person may have changed, besides writing notes and entering time."""
 
@@ -138,7 +168,10 @@ class Note:
 
 @dataclass(frozen=True, kw_only=True)
 class LineState:
-    """An agreement line as the PSA shows it now. Numbers are decimal text, so that nothing is lost on the way."""
+    """An agreement line as the PSA shows it. Numbers are decimal text, so that nothing is lost on the way.
+
+    `changed_by` and `changed_at` (aware ISO text) say who changed it last, where the PSA tells; else they are empty.
+    """
 
     id: str
     product_id: str
@@ -150,6 +183,26 @@ class LineState:
     cancelled_on: str | None
     unit_price: str | None = None
     agreement_status: str = ""
+    changed_by: str = ""
+    changed_at: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class InvoicedLine:
+    """What was billed of an agreement: one line of an invoice, or a whole invoice where a PSA does not tell its lines.
+
+    `line_id` is the agreement line's, empty for a whole invoice, whose `quantity` is None. `invoice_id` is empty for
+    what is approved and not yet on an invoice. Days are ISO text, both included; amounts are decimal text, without tax.
+    """
+
+    invoice_id: str
+    number: str
+    starts_on: str
+    ends_on: str = ""
+    line_id: str = ""
+    quantity: str | None = None
+    amount: str | None = None
+    currency: str = ""
 
 
 class Psa(Protocol):
@@ -178,7 +231,11 @@ class Psa(Protocol):
     ) -> Iterable[Option]:
         """The same, read page by page while it is taken: for lists that are too long to be held. Errors come then."""
 
-    def lines(self, agreement_id: str) -> list[LineState]: ...
+    def lines(self, agreement_id: str, *, on: date | None = None) -> list[LineState]:
+        """As they are now; `on` is a past day, heeded where PSAs keep them (`Abilities.past_lines`)."""
+
+    def invoiced(self, agreement_id: str, first: date, last: date) -> list[InvoicedLine]:
+        """What was billed for a time that begins in these days. A few calls, however many lines."""
 
     def ticket(self, ticket_id: str) -> TicketState:
         """Raises `errors.NotFound` when it was deleted."""
@@ -212,6 +269,13 @@ class Psa(Protocol):
     def plan_product(self, wanted: WantedProduct) -> Plan:
         """Nothing to do when it is there: then `found` has its `id`. What stands in the way is a finding."""
 
+    def plan_tab(self, wanted: WantedTab) -> Plan:
+        """Our tab on the PSA's companies. Raises `errors.Misconfigured` where `Abilities.hosted_tab` is False."""
+
+    def tab_viewer(self, claim: TabClaim) -> TabViewer:
+        """Asks the PSA, as the member, who that is and whether the company may be seen. Raises `errors.Rejected` for
+        what the PSA does not confirm, and `errors.Misconfigured` where `Abilities.hosted_tab` is False."""
+
     def apply(self, plan: Plan) -> Applied: ...
 
     def close(self) -> None: ...
@@ -222,6 +286,7 @@ class Abilities:
     """What a PSA can do at all; pages hide the rest. Lengths are characters.
 
     `incremental` names the kinds of choices that can be asked for what changed since a moment.
+    `invoice_lines` whether invoices tell their lines, `past_lines` whether agreement lines of a past day can be read.
     `writes_settle_after` (seconds): how long the PSA may go on carrying out a write after we stopped waiting for it.
     """
 
@@ -233,6 +298,8 @@ class Abilities:
     hosted_tab: bool
     incremental: frozenset[ChoiceKind] = frozenset()
     writes_settle_after: float = 0.0
+    invoice_lines: bool = False
+    past_lines: bool = False
     labels: Mapping[str, str] = field(default_factory=dict)
 
 

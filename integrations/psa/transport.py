@@ -8,6 +8,7 @@ write fails, the error says whether it may have been carried out all the same.
 from __future__ import annotations
 
 import json
+import math
 import ssl
 import threading
 import time
@@ -25,7 +26,15 @@ import urllib3
 from requests.adapters import HTTPAdapter
 
 from integrations.psa.addresses import AddressPolicy, Resolver, system_resolver
-from integrations.psa.answers import Answer, Shape, Unusable, parsed, retry_after, unusable_status
+from integrations.psa.answers import (
+    Answer,
+    Shape,
+    Unusable,
+    is_own_failure,
+    parsed,
+    retry_after,
+    unusable_status,
+)
 from integrations.psa.errors import Misconfigured, PsaError, Throttled, Unreachable
 from integrations.psa.port import AtOnce, Budget, Exchange, Importance
 from integrations.psa.redaction import Redaction
@@ -119,7 +128,8 @@ class Transport:
 
     `headers` go with every call, `secrets` are masked wherever they turn up. `before_write` is called when the
     connection stands and the next thing is the first byte of a write; what it raises is raised to the caller, and
-    nothing is sent. `on_call` gets one redacted `Exchange` for each call that was tried.
+    nothing is sent. `on_call` gets one redacted `Exchange` for each call that was tried. `reads_within` are the seconds
+    that all reads together may take, where somebody waits for them; a write always has its own deadline.
     """
 
     def __init__(
@@ -135,6 +145,7 @@ class Transport:
         before_write: Callable[[], None] | None = None,
         on_call: Callable[[Exchange], None] | None = None,
         importance: Importance = "note",
+        reads_within: float | None = None,
     ) -> None:
         self.shared = shared
         self.importance: Importance = importance
@@ -148,6 +159,7 @@ class Transport:
         self.speaking: Collection[int] = ()
         self._headers = {"User-Agent": "PSA-Portal", "Accept-Encoding": "gzip", **(headers or {})}
         self._deadline = deadline
+        self._reads_end_at = time.monotonic() + reads_within if reads_within is not None else math.inf
         self._connect_timeout = connect_timeout
         self._max_body = max_body
 
@@ -170,7 +182,9 @@ class Transport:
         self.reads += 1
         data = None if body is None else json.dumps(body).encode()
         request = self._prepared("GET" if data is None else "POST", path, data, params, headers)
-        ends_at = time.monotonic() + self._deadline
+        ends_at = min(time.monotonic() + self._deadline, self._reads_end_at)
+        if ends_at <= time.monotonic():
+            raise Unreachable(f"{self.host} answers too slowly.")
         for attempt in range(1, CONNECT_TRIES + 1):
             call = self._call(ends_at)
             try:
@@ -308,14 +322,23 @@ class Transport:
 
     def _judged(self, seen: _Seen, is_write: bool, shape: Shape, identified_by: str) -> Answer:
         if seen.status in self.speaking:
-            return Answer(status=seen.status, headers=seen.headers, text=self._kept(seen.body))
+            return Answer(
+                status=seen.status,
+                headers=seen.headers,
+                text=self._kept(seen.body),
+                is_own_failure=is_own_failure(seen.status, seen.body, seen.headers),
+            )
         if seen.status == 429:
             raise Throttled(
                 f"{self.host} asks us to slow down.", retry_after=retry_after(seen.headers), status=429
             )
         if reason := unusable_status(seen.status):
             raise Unreachable(
-                f"{self.host} {reason}.", outcome_unknown=is_write, status=seen.status, advice=_LATER
+                f"{self.host} {reason}.",
+                outcome_unknown=is_write,
+                was_answered=is_own_failure(seen.status, seen.body, seen.headers),
+                status=seen.status,
+                advice=_LATER,
             )
         if seen.status >= 400:
             return Answer(status=seen.status, headers=seen.headers, text=self._kept(seen.body))

@@ -71,7 +71,8 @@ class WantedLine:
 
     `quantity` is absolute, already aggregated and rounded. The line is found by `line_id`, else by product and
     `serial_number`, else by product alone when just one line has it. `invoice_description` None leaves it untouched.
-    `ends_on` ends the line on that day where a PSA knows such a day; nothing is ever deleted.
+    `ends_on` ends the line on that day where a PSA knows such a day; nothing is ever deleted. `effective_on` is the
+    day from which people have seen the change count, and is kept to while the PSA still allows it; None: now.
     """
 
     key: str
@@ -83,6 +84,7 @@ class WantedLine:
     invoice_description: str | None = None
     create_if_missing: bool = False
     ends_on: date | None = None
+    effective_on: date | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,6 +141,20 @@ class WantedCallback:
     url: str
     secret: str = field(default="", repr=False)
     renew: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class WantedTab:
+    """Whether a PSA should show a page of ours as a tab on its companies.
+
+    `name` (at most 50 characters) stands on the tab. Addresses that begin with `prefix` are ours, whatever follows.
+    """
+
+    name: str
+    state: Literal["present", "absent"]
+    url: str
+    prefix: str
+    origin: str
 
 
 @dataclass(frozen=True, kw_only=True)

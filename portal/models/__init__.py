@@ -4,6 +4,7 @@ from portal.models.audit import (
     AuditChain,
     AuditEntry,
 )
+from portal.models.configuration import ConfigState
 from portal.models.disabling import (
     Disabling,
 )
@@ -11,7 +12,9 @@ from portal.models.keys import KeyCheck
 from portal.models.partners import Account, Client, Mode, Organization, Partner
 from portal.models.people import ApiToken, Membership, Role, User
 from portal.models.processes import Heartbeat
+from portal.models.remarks import StepRemark
 from portal.models.requests import Allowance, IdempotentRequest
+from portal.models.signins import SignIn, Tries
 
 __all__ = [
     "Account",
@@ -20,6 +23,7 @@ __all__ = [
     "AuditChain",
     "AuditEntry",
     "Client",
+    "ConfigState",
     "Disabling",
     "Heartbeat",
     "IdempotentRequest",
@@ -29,5 +33,8 @@ __all__ = [
     "Organization",
     "Partner",
     "Role",
+    "SignIn",
+    "StepRemark",
+    "Tries",
     "User",
 ]

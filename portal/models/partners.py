@@ -44,6 +44,9 @@ class Partner(Identified):
     time_zone = models.CharField(max_length=60, default="UTC", validators=[check_time_zone])
     is_active = models.BooleanField(default=True)
     created_at = models.DateTimeField(default=clock.now, editable=False)
+    second_factor_from = models.DateField(
+        null=True, blank=True, help_text="From this day on everybody here signs in with a second factor."
+    )
 
     class Meta:
         ordering = ("name",)

@@ -47,17 +47,19 @@ class User(AbstractUser, Identified):
         return self.get_full_name() or self.email
 
     @cached_property
+    def standings(self) -> list[Membership]:
+        """What this person is to which active partners, with these; asked once a request."""
+        return list(self.memberships.filter(partner__is_active=True).select_related("partner"))
+
+    @cached_property
     def partner_ids(self) -> frozenset[uuid.UUID]:
-        """Partners this person belongs to in any role; asked once a request."""
-        return frozenset(
-            self.memberships.filter(partner__is_active=True).values_list("partner_id", flat=True)
-        )
+        """Partners this person belongs to in any role."""
+        return frozenset(row.partner_id for row in self.standings)
 
     @cached_property
     def managed_partner_ids(self) -> frozenset[uuid.UUID]:
         """Partners this person may set up."""
-        managed = self.memberships.filter(role=Role.SENIOR_MANAGER, partner__is_active=True)
-        return frozenset(managed.values_list("partner_id", flat=True))
+        return frozenset(row.partner_id for row in self.standings if row.role == Role.SENIOR_MANAGER)
 
 
 class Role(models.TextChoices):

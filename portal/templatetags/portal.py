@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from django import template
 from django.forms import BoundField
 from django.template.context import Context
+from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.module_loading import import_string
 from django.utils.safestring import SafeString
@@ -107,6 +108,23 @@ def field(bound: BoundField, wide: bool = False) -> dict[str, Any]:
 def panel(context: Context, name: str, *args: Any) -> str:
     """What another room shows inside this page: the HTML that the function of that dotted name returns."""
     return import_string(name)(context["request"], *args)
+
+
+@register.simple_tag
+def polled(is_running: Any, name: str, *args: Any, query: str = "") -> SafeString:
+    """Attributes of a part that is fetched again every two seconds while something runs, from the view of that name;
+    `query` is what its address says after the question mark."""
+    if not is_running:
+        return SafeString("")
+    url = reverse(name, args=args) + (f"?{query}" if query else "")
+    return format_html(' hx-get="{}" hx-trigger="every 2s" hx-swap="outerHTML"', url)
+
+
+@register.simple_tag
+def reloaded(is_running: Any) -> SafeString:
+    """For the head of a page with such a part: without scripts the whole page comes anew."""
+    text = '<noscript><meta http-equiv="refresh" content="3"></noscript>' if is_running else ""
+    return SafeString(text)
 
 
 @register.filter

@@ -40,6 +40,7 @@ def told() -> list[str]:
     return list(Event.objects.filter(source="portal").order_by("id").values_list("type", flat=True))
 
 
+@pytest.mark.parity("S4-2")
 def test_s4_2_a_missing_backup_opens_one_ticket_and_the_next_success_closes_it(
     site: Site, time_stands: Clock
 ) -> None:

@@ -112,6 +112,7 @@ def test_repeats_within_one_batch_are_told_apart(world: make.World, api: APIClie
     assert [row["status"] for row in results] == ["accepted", "duplicate", "rejected"]
 
 
+@pytest.mark.parity("S1-33")
 def test_an_event_of_an_unknown_client_is_parked_and_taken_in_when_the_client_comes(
     world: make.World, api: APIClient
 ) -> None:

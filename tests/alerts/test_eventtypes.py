@@ -43,6 +43,7 @@ def test_a_condition_of_an_account_has_a_key_that_people_can_read() -> None:
     )
 
 
+@pytest.mark.parity("S2-4", "S4-2")
 def test_the_catalogue_has_what_the_seeds_send() -> None:
     """S2-4, S2-5, S2-44, S4-2, S4-3, S4-8."""
     names = {seed.name for seed in EVENT_TYPES}

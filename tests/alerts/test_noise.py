@@ -109,6 +109,7 @@ def window(site: Site, **more: Any) -> MaintenanceWindow:
 # --- Drop filters -----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parity("S2-44")
 def test_s2_44_a_dropped_event_is_kept_says_which_filter_and_leads_to_nothing(site: Site) -> None:
     row = filters.save_filter(
         site.partner,
@@ -125,6 +126,7 @@ def test_s2_44_a_dropped_event_is_kept_says_which_filter_and_leads_to_nothing(si
     assert Suppression.objects.get().event == event
 
 
+@pytest.mark.parity("S2-44")
 def test_s2_44_the_recovery_of_what_is_failing_is_never_dropped(site: Site) -> None:
     site.fail()
     filters.save_filter(site.partner, filters.Entered(name="All of it", sources=["backup"]))
@@ -148,6 +150,7 @@ def test_s2_44_the_recovery_of_what_is_failing_is_never_dropped(site: Site) -> N
     ],
     ids=str,
 )
+@pytest.mark.parity("S2-44")
 def test_s2_44_each_part_of_a_filter_must_match(site: Site, change: dict[str, Any], drops: bool) -> None:
     filters.save_filter(site.partner, filters.Entered(**{"name": "F", "phrases": ["failed"], **change}))
     site.fail()
@@ -317,6 +320,7 @@ def test_a_window_is_open_by_the_clocks_of_the_time_zone(
 # --- Minimum duration, flapping ---------------------------------------------------------------------------------------
 
 
+@pytest.mark.parity("S2-43")
 def test_a_ticket_waits_for_the_minimum_duration(site: Site, time_stands: Clock) -> None:
     Notification.objects.update(min_minutes=10)
     site.fail()
@@ -342,6 +346,7 @@ def test_a_minimum_duration_may_be_of_an_event_type_and_a_late_repeat_ends_it(
     assert not Hold.objects.exists()
 
 
+@pytest.mark.parity("S2-43")
 def test_a_flapping_condition_keeps_one_ticket_until_it_is_quiet(site: Site, time_stands: Clock) -> None:
     NoiseSettings.objects.create(partner=site.partner, flap_changes=4, flap_minutes=30)
     for _ in range(4):
@@ -361,6 +366,52 @@ def test_a_flapping_condition_keeps_one_ticket_until_it_is_quiet(site: Site, tim
 
 
 # --- Groups, outages, storms ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("ends_failing", [True, False])
+def test_what_flaps_inside_a_window_gets_no_ticket_there(
+    site: Site, time_stands: Clock, ends_failing: bool
+) -> None:
+    NoiseSettings.objects.create(partner=site.partner, flap_changes=4, flap_minutes=20)
+    window(site, ends_at=(clock.now() + timedelta(hours=3)).time())
+    for _ in range(4):
+        site.fail()
+        time_stands.pass_minutes(1)
+        site.recover()
+        time_stands.pass_minutes(1)
+    if ends_failing:
+        site.fail()
+    time_stands.pass_minutes(25)
+    release.release_due()
+    release.release_due()
+    assert set(orders()) <= {"recovery", ""}, "in the window nothing is opened"
+    assert not Condition.objects.get().wants_ticket
+    assert [hold.kind for hold in Hold.objects.all()] == (["window"] if ends_failing else [])
+    time_stands.pass_minutes(180)
+    release.release_due()
+    assert not Hold.objects.exists()
+    assert orders().count("Tickets") == int(ends_failing)
+
+
+def test_a_ticket_whose_problem_flaps_and_mends_inside_a_window_is_closed(
+    site: Site, time_stands: Clock
+) -> None:
+    NoiseSettings.objects.create(partner=site.partner, flap_changes=4, flap_minutes=20)
+    site.fail()
+    assert orders() == ["Tickets"]
+    time_stands.pass_minutes(1)
+    window(site, ends_at=(clock.now() + timedelta(hours=3)).time())
+    for _ in range(3):
+        site.recover()
+        time_stands.pass_minutes(1)
+        site.fail()
+        time_stands.pass_minutes(1)
+    site.recover()
+    time_stands.pass_minutes(25)
+    release.release_due()
+    assert not Hold.objects.exists()
+    assert orders() == ["Tickets", "recovery"], "the first recovery closes it, although the window is on"
+    assert not Condition.objects.get().wants_ticket, "and in the window nothing opens it again"
 
 
 def test_one_ticket_stands_for_a_group_and_the_next_takes_over(site: Site) -> None:
@@ -385,6 +436,15 @@ def test_an_outage_of_the_appliance_hides_its_jobs_until_it_is_back(site: Site) 
     site.recover(type="appliance.online")
     release.release_due()
     assert orders() == ["Tickets", "Tickets", "recovery", "Tickets"]
+
+
+def test_an_outage_that_has_to_last_hides_what_comes_with_it(site: Site) -> None:
+    NoiseSettings.objects.create(
+        partner=site.partner, parent_types=["appliance.offline"], durations={"appliance.offline": 10}
+    )
+    site.send({"type": "appliance.offline"}, {})
+    assert orders() == []
+    assert set(Hold.objects.values_list("kind", flat=True)) == {"duration", "parent"}
 
 
 def test_an_outage_that_nobody_wants_a_ticket_for_hides_nothing(site: Site) -> None:

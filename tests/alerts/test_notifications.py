@@ -16,6 +16,7 @@ from alerts.models import Condition, DropFilter, Hold, MaintenanceWindow, Notifi
 from alerts.notifications import Entered
 from integrations.models import Delivery, Event
 from portal import clients, clock
+from portal.models import User
 from tests import make
 from tests.alerts.test_noise import Clock, Site, orders, texts, window
 
@@ -38,9 +39,13 @@ def api(site: Site) -> APIClient:
 @pytest.fixture
 def manager(site: Site) -> Browser:
     caller = Browser()
-    person = make.user(site.partner)
-    caller.force_login(person, backend="allauth.account.auth_backends.AuthenticationBackend")
+    sign_in(caller, site)
     return caller
+
+
+def sign_in(caller: Browser, site: Site) -> None:
+    person = User.objects.filter(memberships__partner=site.partner).first() or make.user(site.partner)
+    caller.force_login(person, backend="allauth.account.auth_backends.AuthenticationBackend")
 
 
 def rule(site: Site, name: str, **more: Any) -> Notification:
@@ -49,6 +54,7 @@ def rule(site: Site, name: str, **more: Any) -> Notification:
     )
 
 
+@pytest.mark.parity("S4-37")
 def test_d1_rules_are_asked_in_order_and_the_first_that_wants_a_ticket_decides(site: Site) -> None:
     second = rule(site, "Second")
     site.fail("A")
@@ -69,12 +75,14 @@ def test_d1_a_rule_that_stops_ends_the_asking_and_a_catch_all_gets_the_rest(site
     assert orders() == ["Backups", "All warnings", "Rest"]
 
 
+@pytest.mark.parity("S4-36")
 def test_s4_36_subscribe_to_all_event_types_is_the_default(site: Site, manager: Browser) -> None:
     page = manager.get("/partnership/notifications/new").content.decode()
     assert 'value="yes"' in page
     assert rule(site, "New").all_event_types
 
 
+@pytest.mark.parity("S1-31")
 def test_s1_31_create_alert_on_a_clients_activity_begins_a_rule_for_that_client(
     site: Site, manager: Browser
 ) -> None:
@@ -118,11 +126,11 @@ def test_a_rule_that_could_not_do_what_it_says_is_refused(
     assert list(refusal.value.message_dict) == [field]
 
 
-def test_a_rule_that_never_matched_for_30_days_is_flagged(
-    site: Site, manager: Browser, time_stands: Clock
-) -> None:
+def test_a_rule_that_never_matched_for_30_days_is_flagged(site: Site, time_stands: Clock) -> None:
     Notification.objects.update(created_at=clock.now())
     time_stands.pass_minutes(31 * 24 * 60)
+    manager = Browser()
+    sign_in(manager, site)
     assert "Never matched for 30 days" in manager.get("/partnership/notifications").content.decode()
     site.fail()
     assert "Never matched for 30 days" not in manager.get("/partnership/notifications").content.decode()
@@ -131,6 +139,7 @@ def test_a_rule_that_never_matched_for_30_days_is_flagged(
 # --- The test ---------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parity("S4-37")
 def test_d7_the_test_says_what_each_thing_says_and_writes_nothing(site: Site) -> None:
     window(site)
     filters.save_filter(site.partner, filters.Entered(name="Agents", phrases=["agent"]))
@@ -147,6 +156,7 @@ def test_d7_the_test_says_what_each_thing_says_and_writes_nothing(site: Site) ->
     assert Notification.objects.get().matched_at is None
 
 
+@pytest.mark.parity("S4-37")
 def test_d7_an_event_of_the_log_is_tried_as_if_it_came_now(site: Site, manager: Browser) -> None:
     event = site.fail()
     page = manager.get(f"/partnership/notifications/test?event={event.pk}").content.decode()
@@ -205,6 +215,7 @@ def test_another_partners_client_is_not_known(site: Site, api: APIClient) -> Non
     assert (answer.status_code, answer.json()["errors"][0]["field"]) == (400, "client")
 
 
+@pytest.mark.parity("S4-59")
 def test_the_pages_make_and_change_them(site: Site, manager: Browser) -> None:
     new = {"name": "Lost", "phrases": "connection lost\nrestored", "is_enabled": "on"}
     assert manager.post("/partnership/filters/new", new).status_code == 302

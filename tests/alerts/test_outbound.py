@@ -318,6 +318,7 @@ def test_a_worker_that_died_while_mailing_leaves_it_to_a_person(site: Site, time
 # --- The e-mail settings, and duplicates ------------------------------------------------------------------------------
 
 
+@pytest.mark.parity("S4-60", "S4-62")
 def test_s4_60_the_three_settings_keep_notifications_and_the_conflict_is_told(site: Site) -> None:
     entered = mailsettings.Entered(
         address="ops@example.com",
@@ -338,6 +339,7 @@ def test_s4_60_the_three_settings_keep_notifications_and_the_conflict_is_told(si
     assert mailsettings.entered_of(site.partner).external_ticketing is False
 
 
+@pytest.mark.parity("S4-58")
 def test_s4_58_no_notification_may_mail_the_psas_mail_connector(site: Site) -> None:
     mailsettings.save_mail_settings(
         site.partner, mailsettings.Entered(connector_addresses=["Board@psa.example"])

@@ -40,6 +40,7 @@ def own(world: make.World, kind: str, name: str, board: str = "") -> Choice:
     return make.choice(world.credentials, kind, name, within)
 
 
+@pytest.mark.parity("S0-7", "S2-2")
 def test_each_field_comes_from_the_nearest_level_that_says_something(
     world: make.World, account: Account
 ) -> None:
@@ -83,6 +84,7 @@ def test_off_is_a_word_and_not_an_inherited_nothing(world: make.World) -> None:
     assert value("automatic_closure", world.client).value is False
 
 
+@pytest.mark.parity("S0-20")
 def test_a_severity_has_its_priority_and_the_single_value_is_the_default(world: make.World) -> None:
     high, low, medium = list(world.credentials.choices.filter(kind="priority").order_by("name"))[:3]
     row = TicketSettings.objects.get(organization=world.organization)
@@ -194,6 +196,7 @@ def codes(refusal: Any) -> dict[str, str]:
     return {name: errors[0].code for name, errors in refusal.value.error_dict.items()}
 
 
+@pytest.mark.parity("S0-19", "S0-36", "S2-18")
 def test_a_subtype_goes_with_its_type_and_an_item_with_both(world: make.World) -> None:
     board = own(world, "board", "Backup")
     subtypes = world.credentials.choices.filter(kind="subtype", within=board.psa_id)
@@ -213,6 +216,7 @@ def test_a_subtype_goes_with_its_type_and_an_item_with_both(world: make.World) -
     assert value("subtype", world.client).value == bound
 
 
+@pytest.mark.parity("S0-16")
 def test_contacts_and_agreements_are_of_the_mapped_company(world: make.World) -> None:
     contacts = world.credentials.choices.filter(kind="contact")
     ours = next(row for row in contacts if row.data["company_id"] == "250")
@@ -227,6 +231,7 @@ def test_contacts_and_agreements_are_of_the_mapped_company(world: make.World) ->
     assert "left out" in setup.setup_of(world.client).doubt("contact")
 
 
+@pytest.mark.parity("S0-23")
 def test_nothing_is_saved_when_one_field_is_wrong(world: make.World) -> None:
     with pytest.raises(ValidationError) as refusal:
         setup.save_ticket_settings(
@@ -245,6 +250,7 @@ def changes(level: Any) -> list[SettingChange]:
     return list(newest.rows)
 
 
+@pytest.mark.parity("S2-28")
 def test_each_field_tells_who_set_it_and_when(world: make.World) -> None:
     setup.save_ticket_settings(world.client, {"due_in_hours": 4, "notes_per_hour": 2}, by="ann@example.com")
     setup.change_ticket_settings(world.client, {"due_in_hours": 8}, by="bob@example.com")
@@ -262,6 +268,7 @@ def test_saving_the_same_again_is_no_change(world: make.World) -> None:
     assert SettingChange.objects.count() == 1
 
 
+@pytest.mark.parity("S0-26", "S2-27")
 def test_a_reset_can_be_previewed_and_undone(world: make.World) -> None:
     setup.save_ticket_settings(world.client, {"automatic_closure": False, "due_in_hours": 4})
     preview = {one.label: (one.now, one.then.value) for one in settingreset.preview(world.client)}

@@ -116,3 +116,26 @@ def test_a_summary_always_fits_on_one_line(summary: str, client: str, template: 
     text = tickettexts.summary_of(template, problem(summary=summary, client=client), length=length)
     assert len(text) <= length
     assert len(text.splitlines()) <= 1
+
+
+@pytest.mark.parity("S2-5")
+def test_the_boot_screenshot_is_linked_in_the_ticket() -> None:
+    about = problem()
+    about.event.data = {"screenshot_url": "https://backup.example/boot/srv-01.png?expires=1"}
+    assert "\nScreenshot: https://backup.example/boot/srv-01.png?expires=1" in tickettexts.body_of(
+        None, about
+    )
+    assert (
+        tickettexts.body_of("{screenshot_url}", about) == "https://backup.example/boot/srv-01.png?expires=1"
+    )
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["http://backup.example/a", "javascript:alert(1)", "https://x/\nStatus: closed", "https://a@b.example/x",
+     "https://x/ y", ["https://x/y"], None, "https://x/" + "y" * 1001],
+)  # fmt: skip
+def test_what_is_no_plain_https_address_is_no_screenshot(value: object) -> None:
+    about = problem()
+    about.event.data = {"screenshot_url": value}
+    assert "Screenshot" not in tickettexts.body_of(None, about)

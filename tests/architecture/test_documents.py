@@ -11,6 +11,9 @@ DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 TARGET = re.compile(r"^([a-zA-Z.-]+):(?!=)", re.MULTILINE)
 # `make test` in running text, or a line of a code block that begins with it
 NAMED = re.compile(r"(?:`|^\s*(?:\$ )?)make ([a-z][a-z-]*)", re.MULTILINE)
+# the same for `manage.py rotatekeys` or `config plan`, up to the end of the quotation or line
+COMMAND = re.compile(r"manage\.py ([a-z]+)([^`\n]*)")
+FLAG = re.compile(r"(?<!\S)(--[a-z-]+)")
 LINK = re.compile(r"\]\(([^)#:\s]+)(?:#[^)]*)?\)")
 # env.str("NAME"), env("NAME"), env.db_url("NAME"), secret("NAME")
 SETTING = re.compile(r"\b(?:env(?:\.\w+)?|secret)\(\s*\"([A-Z][A-Z0-9_]+)\"")
@@ -23,6 +26,26 @@ def targets() -> set[str]:
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_every_make_target_that_is_named_exists(document):
     assert set(NAMED.findall(document.read_text(encoding="utf-8"))) - targets() == set()
+
+
+def commands() -> dict[str, str]:
+    """Our own commands with their source, and others that the documents use."""
+    ours = {path.stem: path.read_text() for path in ROOT.glob("*/management/commands/[a-z]*.py")}
+    return {
+        **dict.fromkeys(("migrate", "collectstatic", "createsuperuser", "qcluster"), '"--noinput"'),
+        **ours,
+    }
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_command_that_is_named_exists_and_knows_its_options(document):
+    known, wrong = commands(), []
+    for name, rest in COMMAND.findall(document.read_text(encoding="utf-8")):
+        if name not in known:
+            wrong.append(name)
+        else:
+            wrong += [f"{name} {flag}" for flag in FLAG.findall(rest) if f'"{flag}"' not in known[name]]
+    assert wrong == []
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))

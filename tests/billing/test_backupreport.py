@@ -68,6 +68,7 @@ def counters(entry: dict[str, Any]) -> tuple[Any, ...]:
 # --- ConnectWise ------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parity("S4-4", "S4-41", "S4-42", "S4-43", "S4-44", "S4-50")
 def test_statistics_reach_both_entries_in_their_order_under_the_managed_id_s4_41_s4_42_s4_43_s4_44(
     world: make.World, drain: Any
 ) -> None:
@@ -126,6 +127,7 @@ def test_the_last_word_of_a_day_wins_and_a_repeat_is_no_news(world: make.World, 
     ]
 
 
+@pytest.mark.parity("S4-9", "S4-46")
 def test_twelve_hours_count_from_a_success_and_reprocess_ignores_them_s4_46(
     world: make.World, drain: Any
 ) -> None:
@@ -141,6 +143,7 @@ def test_twelve_hours_count_from_a_success_and_reprocess_ignores_them_s4_46(
     assert counters(max(entries(world), key=lambda row: row["id"]))[2] == 9
 
 
+@pytest.mark.parity("S4-38")
 def test_what_synchronizes_a_client_updates_its_report_too_s4_38(
     world: make.World, drain: Any, client: Any
 ) -> None:
@@ -153,6 +156,7 @@ def test_what_synchronizes_a_client_updates_its_report_too_s4_38(
     assert ReportRun.objects.get().state == "unchanged"
 
 
+@pytest.mark.parity("S4-30")
 def test_nothing_is_sent_until_somebody_ticks_update_backup_statistics_s4_30(
     live_world: make.World, drain: Any
 ) -> None:
@@ -186,6 +190,7 @@ def test_a_stale_word_is_not_sent_and_unknown_is_not_zero(world: make.World, dra
     assert Delivery.objects.get().reason == "no_statistics"
 
 
+@pytest.mark.parity("S4-39", "S4-44", "S4-69")
 def test_what_an_administrator_broke_is_one_error_with_the_steps_that_repair_it_s4_69(
     world: make.World, drain: Any
 ) -> None:
@@ -242,6 +247,7 @@ def test_a_lost_answer_leaves_doubt_and_never_a_third_entry(world: make.World, d
 # --- The set-up -------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parity("S4-24", "S4-25", "S4-26")
 def test_the_checklist_tells_line_by_line_what_to_change_s4_24_s4_25_s4_26(world: make.World) -> None:
     reference = make.billing(world)
     reference.type, reference.level = "Servers", "Online Backup"
@@ -322,6 +328,7 @@ def test_a_wrong_item_is_told_and_the_good_ones_are_kept(
     assert BackupStatistics.objects.count() == 1
 
 
+@pytest.mark.parity("S4-45", "S4-57")
 def test_the_page_shows_what_the_report_will_show_and_a_proposal_is_approved_once_s4_45(
     world: make.World, drain: Any, client: Any
 ) -> None:

@@ -6,13 +6,7 @@ import time
 
 import pytest
 
-from billing import proof_adjustments, proof_push
-
-
-@pytest.mark.django_db
-def test_6_1_ten_thousand_words_in_observe_mode_write_nothing() -> None:
-    held, figure = proof_push.plan_before_write(clients=4, services=2, words=80)
-    assert held, figure
+from billing import proof_adjustments, proof_months, proof_push
 
 
 @pytest.mark.django_db
@@ -24,6 +18,18 @@ def test_6_5_pushes_are_undone_and_manual_edits_survive() -> None:
 @pytest.mark.django_db
 def test_6_6_a_fleet_that_halves_and_a_feed_that_dies() -> None:
     held, figure = proof_push.quantity_guards(clients=6)
+    assert held, figure
+
+
+@pytest.mark.django_db
+def test_6_4_causes_sum_and_leaks_are_named() -> None:
+    held, figure = proof_months.reconciliation(histories=4, steps=6)
+    assert held, figure
+
+
+@pytest.mark.django_db
+def test_6_15_a_closed_month_stays_as_it_is() -> None:
+    held, figure = proof_months.evidence_packs(clients=3)
     assert held, figure
 
 

@@ -6,11 +6,12 @@ import pytest
 from django.db import IntegrityError, transaction
 from django.urls import reverse
 
-from billing import proposals
+from billing import proposals, synchronize, undo
 from billing.decisions import Decider, Refused
 from billing.models import PushRun, Question
-from billing.proof_world import Billed
-from integrations.models import Status
+from billing.proof_world import Billed, connected
+from integrations import companies
+from integrations.models import CompanyLink, Delivery, Status
 from tests import make
 
 BOSS = Decider("boss@example.com")
@@ -166,6 +167,7 @@ def test_pages_of_billing_open(shop: Billed, client) -> None:
     assert "more than is let through" in page
 
 
+@pytest.mark.parity("S1-30")
 def test_rest_previews_pushes_and_approves(shop: Billed) -> None:
     api = make.api(make.token(shop.partner))
     shop.mode("approve")
@@ -182,3 +184,71 @@ def test_rest_previews_pushes_and_approves(shop: Billed) -> None:
     shop.run()
     assert api.get(f"/api/v1/push-runs/{run['id']}").json()["state"] == "done"
     assert api.post(f"/api/v1/push-runs/{run['id']}/approve").status_code == 409
+
+
+# --- Who asked, and another connection --------------------------------------------------------------------------------
+
+
+def test_who_approved_a_plan_has_not_asked_for_the_next(shop: Billed) -> None:
+    ann, bob = make.user(shop.partner), make.user(shop.partner)
+    shop.mode("approve")
+    shop.settings(four_eyes=True, jump_percent=1000)
+    shop.use(12)
+    Delivery.objects.filter(status=Status.WAITING).delete()
+    synchronize.request(shop.client, cause="button", by=ann, at_once=True)
+    shop.run()
+    proposals.approve(waiting(shop), by=Decider.of(bob))
+    shop.use(13)
+    shop.run()
+    again = waiting(shop)
+    assert again.asked_by == ann
+    with pytest.raises(Refused, match="You asked"):
+        proposals.approve(again, by=Decider.of(ann))
+    proposals.approve(again, by=Decider.of(bob))
+    shop.run()
+    assert shop.quantity() == 13
+
+
+def test_what_waits_for_a_former_connection_is_over(shop: Billed) -> None:
+    shop.mode("approve")
+    shop.use(12)
+    shop.sync()
+    run = waiting(shop)
+    repoint(shop)
+    proposals.approve(run, by=BOSS)
+    shop.run()
+    run.refresh_from_db()
+    assert run.state == "void"
+    assert "another PSA connection" in run.error_text
+
+
+def test_an_undo_and_a_question_of_a_former_connection_are_over(shop: Billed) -> None:
+    shop.use(12)
+    shop.sync()
+    undoing = undo.ask(PushRun.objects.get(state="done"), by=BOSS)
+    shop.use(500)
+    synchronize.request(shop.client, cause="button", at_once=True)
+    question = Question.objects.create(
+        partner=shop.partner,
+        client=shop.client,
+        credentials=shop.credentials,
+        service=shop.service,
+        agreement_id="1",
+        kind="jump",
+        text="?",
+        current=12,
+        proposed=500,
+    )
+    repoint(shop)
+    shop.run()
+    undoing.refresh_from_db()
+    question.refresh_from_db()
+    assert undoing.state == "failed"
+    assert question.settled_at is not None
+
+
+def repoint(shop: Billed) -> None:
+    """The first client gets a connection of its own."""
+    company = CompanyLink.objects.get(client=shop.client, credentials=shop.credentials).psa_company_id
+    shop.credentials = connected(shop.client, shop.sandbox)
+    companies.link_company(shop.client, shop.credentials, psa_company_id=company, name="Billed")

@@ -51,6 +51,7 @@ def line(world: make.World) -> dict[str, Any]:
     return next(row for row in agreement["additions"] if row["product"]["id"] == 302)
 
 
+@pytest.mark.parity("S3-1", "S4-31", "S4-51")
 def test_usage_becomes_the_quantity_and_the_description_of_the_agreement_line(
     world: make.World, drain: Any
 ) -> None:
@@ -72,6 +73,7 @@ def str_of(number: float) -> str:
     return str(int(number)) if number == int(number) else str(number)
 
 
+@pytest.mark.parity("S4-10")
 def test_what_is_unchanged_is_not_written(world: make.World, drain: Any) -> None:
     api = make.api(world.token)
     api.post("/api/v1/usage", word())
@@ -84,6 +86,7 @@ def test_what_is_unchanged_is_not_written(world: make.World, drain: Any) -> None
     assert PushItem.objects.latest("id").state == "unchanged"
 
 
+@pytest.mark.parity("S4-9")
 def test_the_twelve_hours_count_from_a_success_and_reprocess_ignores_them(
     world: make.World, drain: Any
 ) -> None:

@@ -39,6 +39,7 @@ def test_usage_waits_for_the_push_day(monthly: Billed) -> None:
     assert not monthly.is_asked()
 
 
+@pytest.mark.parity("S1-24", "S1-30")
 def test_s1_24_a_push_day_is_asked_for_once_and_as_one_batch(
     monthly: Billed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -52,6 +53,7 @@ def test_s1_24_a_push_day_is_asked_for_once_and_as_one_batch(
     assert PushBatch.objects.get().runs.count() == 1
 
 
+@pytest.mark.parity("S1-24")
 def test_s1_24_a_missed_day_is_made_up_for_once(monthly: Billed, monkeypatch: pytest.MonkeyPatch) -> None:
     at(monkeypatch, "2026-12-03T09:00")
     assert [pushdays.ask_due(), pushdays.ask_due()] == [2, 0]
@@ -61,6 +63,7 @@ def test_s1_24_a_missed_day_is_made_up_for_once(monthly: Billed, monkeypatch: py
     assert sorted(days) == [date(2026, 11, 30), date(2026, 12, 31)]
 
 
+@pytest.mark.parity("S1-24")
 def test_s1_24_the_day_is_the_partners(monthly: Billed, monkeypatch: pytest.MonkeyPatch) -> None:
     Partner.objects.update(time_zone="Pacific/Auckland")
     at(monkeypatch, "2026-11-29T11:30")
@@ -89,6 +92,7 @@ def test_the_database_keeps_a_push_day_single(shop: Billed) -> None:
         PushDay.objects.create(**day)
 
 
+@pytest.mark.parity("S1-24")
 def test_days_before_the_next_invoice() -> None:
     found = terms(schedule="before_invoice", days_before_invoice=3)
     invoice = date(2026, 12, 1)
@@ -98,6 +102,7 @@ def test_days_before_the_next_invoice() -> None:
 
 
 @given(day=st.integers(1, 31), today=st.dates(date(2024, 1, 1), date(2030, 12, 31)))
+@pytest.mark.parity("S1-24")
 def test_s1_24_every_month_has_exactly_one_push_day(day: int, today: date) -> None:
     found = terms(schedule="day", push_day=day)
     last, following = schedule.last_due(found, today), schedule.next_due(found, today)

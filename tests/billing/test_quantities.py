@@ -59,6 +59,7 @@ def test_rounding_moves_by_less_than_one_and_in_its_direction(value: Decimal) ->
 
 
 @given(st.booleans(), QUANTITIES)
+@pytest.mark.parity("S1-5")
 def test_a_yes_no_service_bills_one_or_nothing(used: bool, value: Decimal) -> None:
     service = Service(aggregation="peak", rounding="none", is_yes_no=True)
     assert quantity_of(service, days([value if used else Decimal(0)])) == (1 if used and value else 0)

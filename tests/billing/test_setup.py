@@ -35,6 +35,7 @@ def company(shop: Billed) -> str:
     return str(link(shop).agreement.data["company_id"])
 
 
+@pytest.mark.parity("S3-26")
 def test_s3_26_only_recurring_agreements_are_offered_the_others_with_their_reason(shop: Billed) -> None:
     own = link(shop).agreement
     one_time = Choice.objects.create(
@@ -62,6 +63,7 @@ def test_s3_26_only_recurring_agreements_are_offered_the_others_with_their_reaso
         )
 
 
+@pytest.mark.parity("S4-47")
 def test_s4_47_a_line_is_adopted_by_its_serial_and_made_only_when_told(shop: Billed) -> None:
     other = Service.objects.get(key="email-filtering-mailboxes")
     product = shop.credentials.choices.get(kind="product", name="EMAIL-FILTER")
@@ -77,6 +79,7 @@ def test_s4_47_a_line_is_adopted_by_its_serial_and_made_only_when_told(shop: Bil
     assert lines() == 2
 
 
+@pytest.mark.parity("S4-47")
 def test_two_lines_of_one_product_are_asked_about_until_one_is_chosen(shop: Billed) -> None:
     store = shop.sandbox.dialect.store
     shop.by_hand(serialNumber="")
@@ -104,6 +107,7 @@ def test_two_lines_of_one_product_are_asked_about_until_one_is_chosen(shop: Bill
     ("product", "told"),
     [("obs-server", "differs by case only"), ("OBS SERVER", "no product"), ("OBS-SERVERS", "no product")],
 )
+@pytest.mark.parity("S1-7")
 def test_s1_7_names_are_taken_exactly_and_near_misses_are_told(shop: Billed, product: str, told: str) -> None:
     sheet = f"service,product\nbdr-servers,BDR-SERVER\nonline-backup-desktops,{product}\n"
     found = crossreferencesheet.take_in(shop.organization, shop.credentials, sheet.encode(), by=BOSS)
@@ -112,6 +116,7 @@ def test_s1_7_names_are_taken_exactly_and_near_misses_are_told(shop: Billed, pro
     assert found.problems[0].line == 3
 
 
+@pytest.mark.parity("S1-7")
 def test_s1_7_a_blank_inside_the_psas_own_name_is_told(shop: Billed) -> None:
     Choice.objects.filter(kind="product", name="OBS-DESKTOP").update(name="OBS-DESKTOP ")
     sheet = "service,product\nonline-backup-desktops,OBS-DESKTOP\n"
@@ -119,12 +124,14 @@ def test_s1_7_a_blank_inside_the_psas_own_name_is_told(shop: Billed) -> None:
     assert found.taken == 1 or "blanks" in found.problems[0].text
 
 
+@pytest.mark.parity("S1-8")
 def test_s1_8_a_product_counted_in_gigabytes_is_warned_of_for_servers(shop: Billed) -> None:
     storage = shop.credentials.choices.get(kind="product", name="OBS-GB")
     assert "counted in GB" in crossreferences.unit_mismatch(shop.service, storage)
     assert not crossreferences.unit_mismatch(Service.objects.get(key="total-storage"), storage)
 
 
+@pytest.mark.parity("S4-26")
 def test_s4_26_level_type_and_configuration_type_tell_services_apart(shop: Billed) -> None:
     one, two = Service.objects.filter(key__in=["bdr-servers", "bdr-desktops"])
     words = {"level": "BDR", "type": "Servers", "configuration_type": "Workstations and Servers"}
@@ -164,6 +171,7 @@ def test_a_file_that_cannot_be_read_is_refused_with_a_sentence(content: bytes, s
         usagesheet.take_in(content, make.user(shop.partner), quantity_of=quantity_of, day_of=day_of)
 
 
+@pytest.mark.parity("S1-22", "S3-25")
 def test_s1_22_switched_off_nothing_is_pushed(shop: Billed) -> None:
     billingsettings.save(shop.client, {"is_enabled": False}, by=BOSS)
     shop.use(12)
@@ -171,12 +179,14 @@ def test_s1_22_switched_off_nothing_is_pushed(shop: Billed) -> None:
     assert shop.quantity() == 10
 
 
+@pytest.mark.parity("S1-25", "S1-27")
 def test_s1_27_billing_needs_a_product_that_is_ticked(shop: Billed) -> None:
     CrossReference.objects.update(is_billed=False)
     with pytest.raises(Refused, match="Tick at least one product"):
         billingsettings.save(shop.client, {"is_enabled": True}, by=BOSS)
 
 
+@pytest.mark.parity("S1-19")
 def test_settings_say_where_they_come_from_and_who_changed_them(shop: Billed) -> None:
     manager = make.user(shop.partner)
     billingsettings.save(shop.organization, {"jump_percent": 20}, by=Decider.of(manager))
@@ -185,6 +195,7 @@ def test_settings_say_where_they_come_from_and_who_changed_them(shop: Billed) ->
     assert found.values["jump_units"].is_default
 
 
+@pytest.mark.parity("S4-31")
 def test_s4_31_the_invoice_text_is_fitted_to_the_psas_length_and_says_what_was_left_out() -> None:
     lines = [f"SRV-{number:03}: 5 GB" for number in range(100)]
     text = wanted.fitted(lines, 200)
@@ -201,6 +212,7 @@ def test_settings_belong_to_one_level(shop: Billed) -> None:
         shop.settings(client=shop.client)
 
 
+@pytest.mark.parity("S1-11", "S1-12", "S3-25", "S4-20")
 def test_s1_11_agreements_and_products_are_chosen_over_rest_by_the_psas_id(shop: Billed) -> None:
     api = make.api(make.token(shop.partner))
     chosen = {

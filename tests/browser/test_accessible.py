@@ -49,12 +49,12 @@ def test_no_page_shuts_anybody_out(scheme: str, page: Page, scene: Scene) -> Non
 
 
 def test_no_page_is_wider_than_a_phone(page: Page, scene: Scene) -> None:
-    page.set_viewport_size({"width": 390, "height": 844})
+    page.set_viewport_size({"width": 360, "height": 760})
     sign_in(page, scene.manager.email)
     too_wide = []
     for name in [*(name for name in PAGES if name not in NO_WHOLE_PAGES), *MANAGER_PAGES]:
         page.goto(address(name, scene))
-        if page.evaluate("document.documentElement.scrollWidth") > 390:
+        if page.evaluate("document.documentElement.scrollWidth") > 360:
             too_wide.append(name)
         keep(page, f"phone-{name}")
     assert too_wide == []

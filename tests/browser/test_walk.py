@@ -33,7 +33,7 @@ def test_from_nothing_to_a_tested_connection(
     page.get_by_label("Login company (MSP company ID)").fill(known["company"])
     page.get_by_label("Public key (API key)").fill(known["public_key"])
     page.get_by_label("Private key (API secret)").fill(known["private_key"])
-    page.get_by_role("button", name="Save").click()
+    page.get_by_role("button", name="Save", exact=True).click()
     expect(page.get_by_text("Calls go to")).to_be_visible()
     page.get_by_role("button", name="Test It").click()
     expect(page.get_by_text("Connection Succeeded")).to_be_visible()
@@ -52,7 +52,7 @@ def test_a_key_that_cannot_be_right_is_refused_where_it_was_typed(
     sign_in(page, manager.email)
     page.goto(f"/partnership/credentials/organization/{live_world.organization.pk}")
     page.get_by_label("Private key (API secret)").fill("with a blank in it")
-    page.get_by_role("button", name="Save").click()
+    page.get_by_role("button", name="Save", exact=True).click()
     expect(page.locator("#id_secret_error")).to_contain_text("blank")
     keep(page, "walk-3-refused")
 

@@ -26,7 +26,7 @@ from integrations.psa.connectwise.rest import secrets_of as connectwise_secrets
 from integrations.psa.errors import NotPermitted, SignInRefused, Throttled, Unreachable
 from integrations.psa.kinds import ABILITIES
 from integrations.psa.plan import Applied
-from integrations.psa.port import Check, ChoiceKind, Exchange, Psa, SignIn
+from integrations.psa.port import Check, ChoiceKind, Exchange, InvoicedLine, Psa, SignIn
 from integrations.psa.transport import SharedConnection, Transport
 from integrations.psa.wanted import (
     WantedDevice,
@@ -257,6 +257,10 @@ class House:
         """The API user may not read what this verb of the port reads."""
         raise NotImplementedError
 
+    def bill(self) -> None:
+        """A person bills the agreement's running period: invoice 9001, where numbers can be chosen."""
+        raise NotImplementedError
+
     def second_line(self) -> None:
         """The product stands on the agreement twice from now on."""
         raise NotImplementedError
@@ -302,6 +306,12 @@ class FakeHouse(House):
             self.fake.add_option("product", product, f"Product {product}")
         for product, quantity in (("301", "250"), ("302", "2"), ("303", "10")):
             self.fake.add_line(self.agreement, product_id=product, product_name=product, quantity=quantity)
+
+    def bill(self) -> None:
+        today = f"{self.psa.now.date()}"
+        self.psa.invoices[self.agreement] = [
+            InvoicedLine(invoice_id="9001", number="9001", starts_on=today, amount="1"),
+        ]
 
     def rename(self, kind: ChoiceKind, psa_id: str, name: str) -> None:
         self.fake.now += timedelta(minutes=30)
@@ -510,6 +520,9 @@ class ConnectWiseHouse(SandboxHouse):
         )
         return ConnectWisePsa(sign_in, transport=transport)
 
+    def bill(self) -> None:
+        self.sandbox.control.technician("invoice", agreement=int(self.agreement))
+
     def rename(self, kind: ChoiceKind, psa_id: str, name: str) -> None:
         self.sandbox.control.technician("rename", **{kind: int(psa_id), "name": name})
 
@@ -607,6 +620,10 @@ class AutotaskHouse(SandboxHouse):
             clock=lambda: time.time() + self.ahead,
             pause=lambda seconds: None,
         )
+
+    def bill(self) -> None:
+        self.sandbox.control.technician("post", contract=int(self.agreement))
+        self.sandbox.control.technician("invoice", contract=int(self.agreement), invoice=9001)
 
     def rename(self, kind: ChoiceKind, psa_id: str, name: str) -> None:
         theirs = {"product": "service", "agreement": "contract"}.get(kind, kind)

@@ -378,6 +378,7 @@ def test_two_notifications_tell_one_webhook_of_an_event_once(world: LifeWorld) -
     assert "gets this event already" in str(Event.objects.get().trace)
 
 
+@pytest.mark.parity("S1-32")
 def test_a_client_whose_psa_is_off_is_still_told_of_by_mail_and_webhook(world: LifeWorld) -> None:
     hook(world, "Hook")
     mail = notifications.Entered(name="Mail", action="email", recipients=["night@example.com"])

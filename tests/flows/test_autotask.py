@@ -27,6 +27,7 @@ def token(transactional_db: None, autotask: Sandbox) -> str:
     return make.autotask_world(autotask).token
 
 
+@pytest.mark.parity("S2-1")
 def test_an_event_opens_and_its_recovery_closes_an_autotask_ticket(
     token: str, autotask: Sandbox, drain: Any
 ) -> None:

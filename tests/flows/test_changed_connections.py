@@ -67,6 +67,7 @@ def refuse_keys_of_the_organization(world: make.World) -> None:
     world.sandbox.control.clear_faults()
 
 
+@pytest.mark.parity("S0-6")
 def test_what_waits_at_a_refused_connection_goes_out_through_the_clients_own(
     world: make.World, drain: Callable[..., None]
 ) -> None:
@@ -89,6 +90,7 @@ def test_what_waits_at_a_refused_connection_goes_out_through_the_clients_own(
     assert PushRun.objects.get().credentials == own
 
 
+@pytest.mark.parity("S1-15")
 def test_no_psa_at_the_client_stops_what_waits_for_it(world: make.World, drain: Callable[..., None]) -> None:
     send(world)
     connections.save_credentials(world.client, WITHOUT, by=None)
@@ -117,6 +119,7 @@ def test_a_client_that_moves_under_a_connection_gets_what_was_held_for_it(
     assert (ours_at_psa(world), PushRun.objects.count()) == ([False], 1)
 
 
+@pytest.mark.parity("S1-15")
 def test_a_deleted_connection_leaves_its_work_to_the_inherited_one(
     world: make.World, drain: Callable[..., None]
 ) -> None:
@@ -129,6 +132,7 @@ def test_a_deleted_connection_leaves_its_work_to_the_inherited_one(
 
 
 @pytest.mark.parametrize("cause", ["usage", "button"])
+@pytest.mark.parity("S1-29")
 def test_a_synchronization_held_for_want_of_an_agreement_is_tried_again_by(
     world: make.World, drain: Callable[..., None], cause: str
 ) -> None:

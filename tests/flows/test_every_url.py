@@ -8,27 +8,35 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 
 import pytest
+from allauth.mfa.models import Authenticator
 from django.apps import apps
 from django.db import models
 from django.test import Client as Browser
 from django.urls import get_resolver
 
+from alerts import drafts, labhistory, labresult
 from alerts.models import (
     ClientAddress,
     Condition,
+    DailyFigures,
     DropFilter,
     EventType,
     Expectation,
     GroupLead,
+    GuidedSetup,
     Hold,
     MailSettings,
     MaintenanceWindow,
+    MonthlyUsage,
     NoiseSettings,
     Notification,
     NotificationVersion,
+    Replay,
+    RuleDraft,
     SettingChange,
     Storm,
     Suppression,
@@ -40,19 +48,27 @@ from alerts.models import (
 )
 from billing.models import (
     AgreementLink,
+    AgreementReading,
     BackupStatistics,
     BilledLine,
+    BillingMonth,
     BillingSettings,
     CrossReference,
+    EvidencePack,
+    MonthNumbers,
+    PackLink,
     PushBatch,
     PushDay,
     PushItem,
     PushRun,
     Question,
+    ReadingOrder,
     ReportRun,
     ReportSetup,
+    ReportTick,
     ReportWindow,
     Service,
+    SynchronizeOrder,
     SynchronizeWindow,
     Usage,
 )
@@ -67,13 +83,27 @@ from integrations.models import (
     Delivery,
     Event,
     Following,
+    HostedTab,
     InboundMessage,
     Lane,
     Reload,
     SavedSearch,
 )
 from portal import clock
-from portal.models import Account, ApiToken, Client, Disabling, Membership, Organization, Partner, Role, User
+from portal.models import (
+    Account,
+    ApiToken,
+    Client,
+    Disabling,
+    Membership,
+    Organization,
+    Partner,
+    Role,
+    SignIn,
+    StepRemark,
+    Tries,
+    User,
+)
 from tests import make
 
 CANARY = "canary-of-northwind"
@@ -83,12 +113,14 @@ ANYBODY = {
     "readyz",
     "favicon.ico",
     "accounts/login/",
+    "accounts/login/passkey/",
     "accounts/signup/",
     "accounts/inactive/",
     "accounts/password/reset/",
     "accounts/password/reset/done/",
     "accounts/password/reset/key/done/",
     "accounts/logout/",
+    "metrics",  # by token or network address: tests/integrations/test_metrics.py
     "api/schema/",
     "api/docs/",
     "api/docs/errors",
@@ -97,12 +129,25 @@ ANYBODY = {
     "admin/jsi18n/",
     "hooks/<str:token>/",  # for PSAs, by token and signature: tests/integrations/test_hooks.py
     "hooks/<str:token>/off/",
+    "hosted/connectwise/<str:token>",  # inside the PSA, by its word: tests/flows/test_hosted_tab.py
+    "hosted/connectwise/<str:token>/enter",
+    "hosted/connectwise/<str:token>/panel",
+    "hosted/connectwise/<str:token>/map",
+    "shared/evidence/<str:token>",  # by signed link: tests/billing/test_evidence.py
+    "shared/evidence/<str:token>/pdf",
     r"accounts/^password/reset/key/(?P<uidb36>[0-9A-Za-z]+)-(?P<key>.+)/$",
 }
 """Routes that show the same to everybody."""
 
 
-FOR_STAFF = {"partners/<uuid:pk>/impersonate"}
+FOR_STAFF = {
+    "partners/<uuid:pk>/impersonate",
+    "staff",
+    "staff/incidents",
+    "staff/incidents/<uuid:pk>",
+    "staff/incidents/<uuid:pk>/progress",
+    "staff/incidents/<uuid:pk>/do",
+}
 
 
 def routes(patterns: Any = None, prefix: str = "") -> Iterator[str]:
@@ -139,10 +184,13 @@ OBJECTS: dict[str, Callable[[Scene], str]] = {
     "events/": lambda scene: str(scene.things[Event].pk),
     "partners/": lambda scene: str(scene.things[Partner].pk),
     "partnership/team/": lambda scene: str(Membership.objects.get(user=scene.people["manager"]).pk),
+    "accounts/sign-ins/": lambda scene: str(scene.things[SignIn].pk),
+    "accounts/security/passkeys/": lambda scene: str(scene.things[Authenticator].pk),
     "partnership/tokens/": lambda scene: str(
         ApiToken.objects.get(partner=scene.things[Partner].pk).pk  # type: ignore[misc]
     ),
     "events/searches/": lambda scene: str(scene.things[SavedSearch].pk),
+    "staff/incidents/": lambda scene: str(scene.things[BulkReprocess].case),  # type: ignore[attr-defined]
     "events/bulk/": lambda scene: str(scene.things[BulkReprocess].pk),
     "api/v1/deliveries/bulk/": lambda scene: str(scene.things[BulkReprocess].pk),
     "deliveries/": lambda scene: str(scene.things[Delivery].pk),
@@ -150,16 +198,28 @@ OBJECTS: dict[str, Callable[[Scene], str]] = {
     "partnership/billing/": lambda scene: str(scene.things[Organization].pk),
     "partnership/cross-references/": lambda scene: str(scene.things[Organization].pk),
     "billing/runs/": lambda scene: str(scene.things[PushRun].pk),
+    "billing/reconciliation/": lambda scene: str(scene.things[MonthNumbers].pk),
+    "billing/evidence/links/": lambda scene: str(scene.things[PackLink].pk),
     "billing/batches/": lambda scene: str(scene.things[PushBatch].pk),
     "api/v1/push-runs/": lambda scene: str(scene.things[PushRun].pk),
     "api/v1/billing-questions/": lambda scene: str(scene.things[Question].pk),
     "partnership/filters/": lambda scene: str(scene.things[DropFilter].pk),
+    "partnership/replays/": lambda scene: str(scene.things[Replay].pk),
+    "partnership/replays/drafts/": lambda scene: str(scene.things[RuleDraft].pk),
+    "api/v1/replays/": lambda scene: str(scene.things[Replay].pk),
+    "api/v1/rule-drafts/": lambda scene: str(scene.things[RuleDraft].pk),
     "partnership/windows/": lambda scene: str(scene.things[MaintenanceWindow].pk),
     "partnership/webhooks/": lambda scene: str(scene.things[WebhookEndpoint].pk),
     "partnership/expectations/": lambda scene: str(scene.things[Expectation].pk),
+    "api/v1/webhooks/": lambda scene: str(scene.things[WebhookEndpoint].pk),
+    "api/v1/conditions/": lambda scene: str(scene.things[Condition].pk),
+    "api/v1/tickets/": lambda scene: str(scene.things[Ticket].pk),
+    "api/v1/organizations/": lambda scene: str(scene.things[Organization].pk),
+    "api/v1/partners/": lambda scene: str(scene.things[Partner].pk),
     "api/v1/notifications/": lambda scene: str(scene.things[Notification].pk),
     "api/v1/drop-filters/": lambda scene: str(scene.things[DropFilter].pk),
     "api/v1/maintenance-windows/": lambda scene: str(scene.things[MaintenanceWindow].pk),
+    "partnership/guide/": lambda scene: str(scene.things[Credentials].pk),
     "partnership/setup/": lambda scene: str(scene.things[Organization].pk),
     "partnership/credentials/<str:level>/": lambda scene: str(scene.things[Organization].pk),
 }
@@ -174,7 +234,7 @@ def address(route: str, scene: Scene) -> str:
     if not prefixes:
         pytest.fail(f"“{route}” is new: say in OBJECTS of this test what its id is.")
     pk = OBJECTS[max(prefixes, key=len)](scene)
-    return "/" + route.replace("<str:level>", "organization").replace("<uuid:pk>", pk)
+    return "/" + route.replace("<str:level>", "organization").replace("<uuid:pk>", pk).replace("<int:pk>", pk)
 
 
 def ours() -> list[str]:
@@ -220,6 +280,15 @@ def scene(db: None, settings: Any) -> Scene:
         token_digest=CANARY,
         secret={"id": "", "token": CANARY, "keys": [CANARY]},
         problem=CANARY,
+    )
+    add(
+        HostedTab,
+        credentials=credentials,
+        is_enabled=True,
+        token_digest=CANARY,
+        secret={"id": "", "token": CANARY},
+        problem=CANARY,
+        shown_to=CANARY,
     )
     add(InboundMessage, credentials=credentials, source_id=CANARY, record="ticket", record_id="1")
     add(CompanyLink, client=client, credentials=credentials, psa_company_id="250", psa_company_name=CANARY)
@@ -282,9 +351,22 @@ def scene(db: None, settings: Any) -> Scene:
     add(Suppression, event=event, kind="filter", rule_id=things[DropFilter].pk, rule_name=CANARY)
     add(WebhookEndpoint, name=CANARY, url=f"https://{CANARY}.example/", secret_hint="test")
     add(MailSettings, address=f"{CANARY}@a.example", external_address=f"{CANARY}@b.example")
+    document = drafts.document_of(labhistory.rules_today(northwind))
+    draft = add(RuleDraft, name=CANARY, document=document, origin=document, created_by=CANARY)
+    result = labresult.of_span(northwind, clock.now() - timedelta(days=7), clock.now())
+    add(
+        Replay,
+        since=clock.now() - timedelta(days=7),
+        until=clock.now(),
+        draft=draft,
+        draft_name=CANARY,
+        state="done",
+        result=result,
+        finished_at=clock.now(),
+    )
     add(Expectation, client=client, account=account, every_hours=24)
     wanted = {"text": CANARY, "conditions": []}
-    add(BulkReprocess, wanted=wanted, asked_by=CANARY)
+    add(BulkReprocess, wanted=wanted, asked_by=CANARY, case=clock.new_id(), reason=CANARY)
     add(TicketSettings, client=client, summary_template=f"{CANARY} {{summary}}")
     add(
         SettingChange,
@@ -296,8 +378,12 @@ def scene(db: None, settings: Any) -> Scene:
         changed_by=CANARY,
     )
     add(ClientAddress, client=client, city=CANARY)
+    add(DailyFigures, day=clock.now().date(), outcomes={CANARY: 1})
+    add(MonthlyUsage, service=Service.objects.first(), month=clock.now().date().replace(day=1), quantity=1)
+    add(GuidedSetup, credentials=credentials, preview_text=CANARY, begun_by=CANARY)
     add(TicketTest, client=client, credentials=credentials, external_ref=CANARY)
     add(Disabling, client=client, reason=CANARY)
+    add(StepRemark, place=CANARY, step=CANARY, text=CANARY, said_by=CANARY)
     service = Service.objects.first()
     add(CrossReference, service=service, organization=organization, product=choice)
     add(AgreementLink, client=client, credentials=credentials, agreement=choice)
@@ -340,7 +426,9 @@ def scene(db: None, settings: Any) -> Scene:
         broken=CANARY,
     )
     add(ReportSetup, credentials=credentials, lines=[{"name": CANARY}], error_text=CANARY)
-    add(PushBatch, cause=CANARY)
+    add(ReportTick, credentials=credentials, line=CANARY, ticked_as=CANARY)
+    batch = add(PushBatch, cause=CANARY)
+    add(SynchronizeOrder, delivery=delivery, batch=batch)
     add(PushDay, client=client, due_on=clock.now().date())
     add(BillingSettings, organization=organization, description_template=CANARY)
     add(
@@ -354,6 +442,16 @@ def scene(db: None, settings: Any) -> Scene:
         current=1,
         proposed=9,
     )
+    month = clock.now().date().replace(day=1)
+    zeros = {"billable": 0, "pushed": 0, "included": 0, "units_at_risk": 0}
+    add(BillingMonth, month=month)
+    add(MonthNumbers, client=client, service=service, month=month, place=CANARY, unread=CANARY, **zeros)
+    add(AgreementReading, credentials=credentials, agreement_id="1", month=month, trouble=CANARY)
+    add(ReadingOrder, month=month, asked_as=CANARY, finished_at=clock.now())
+    told = {"name": CANARY, "number": 19652, "managed_id": "EFS-19652"}
+    pack = {"version": 1, "month": f"{month:%Y-%m}", "client": told, "partner": CANARY, "time_zone": "UTC"}
+    add(EvidencePack, client=client, month=month, facts={**pack, "services": []}, digest="0" * 64)
+    add(PackLink, pack=things[EvidencePack], made_as=CANARY, expires_at=clock.now())
     add(BilledLine, client=client, credentials=credentials, service=service, agreement_id="1", quantity=1)
     things[Partner] = northwind
     Partner.objects.filter(pk=northwind.pk).update(name=CANARY)
@@ -378,6 +476,9 @@ def scene(db: None, settings: Any) -> Scene:
         "staff": make.user(None, email="staff@vendor.example", is_staff=True, is_superuser=True),
     }
     add(SavedSearch, owner=people["manager"], name=CANARY, wanted=wanted, is_shared=True)
+    add(SignIn, user=people["manager"], browser=CANARY)
+    passkey = {"name": CANARY, "credential": {}}
+    add(Authenticator, user=people["manager"], type="webauthn", data=passkey)
     tokens = {"owner": make.token(northwind), "rival": make.token(rival)}
     return Scene(things, people, tokens)
 
@@ -407,7 +508,7 @@ def content_of(answer: Any) -> bytes:
 
 def snapshot() -> dict[str, list[Any]]:
     """All rows of our rooms, but for signs of life that reading leaves behind."""
-    left_out = {ApiToken, User}
+    left_out = {ApiToken, SignIn, Tries, User}
     return {
         model._meta.label: list(model._base_manager.order_by("pk").values())
         for model in apps.get_models()
@@ -453,6 +554,7 @@ def test_a_viewer_sees_and_changes_nothing(scene: Scene) -> None:
     for route in ours():
         if route in FOR_STAFF:
             assert call(scene, "viewer", "get", address(route, scene)).status_code == 404
+            assert call(scene, "viewer", "post", address(route, scene)).status_code == 404
         elif not route.startswith(("api/v1/", "accounts/")):
             assert call(scene, "viewer", "get", address(route, scene)).status_code in {200, 302, 403, 405}, (
                 route

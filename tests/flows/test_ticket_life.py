@@ -21,6 +21,7 @@ def writes_and_reads(world: make.World) -> tuple[int, int]:
     return counts["writes"], counts["reads"]
 
 
+@pytest.mark.parity("S0-1", "S0-21", "S3-2", "S4-3")
 def test_the_quiet_life_of_a_ticket_costs_two_writes_and_one_read(world: make.World, drain) -> None:
     api = make.api(world.token)
     api.post("/api/v1/events", make.event(account="WARM-UP"))

@@ -117,6 +117,7 @@ def test_a_note_whose_answer_was_lost_is_not_written_twice(world: LifeWorld, cho
     assert world.ticket().pending_note == ""
 
 
+@pytest.mark.parity("S0-21")
 def test_a_ticket_that_somebody_works_on_is_told_and_left_open(world: LifeWorld) -> None:
     ticket = open_one(world)
     world.technician("note", ticket.psa_id, text="I am on it")
@@ -131,6 +132,7 @@ def test_a_ticket_that_somebody_works_on_is_told_and_left_open(world: LifeWorld)
     assert "Failing again" in world.notes(ticket.psa_id)[-1]
 
 
+@pytest.mark.parity("S0-21")
 def test_without_the_rule_a_ticket_is_closed_whoever_touched_it(world: LifeWorld, choose: Any) -> None:
     choose(closes_only_untouched=False)
     ticket = open_one(world)

@@ -26,6 +26,7 @@ def world(transactional_db: None, psa: Any) -> LifeWorld:
 
 
 @pytest.mark.parametrize("movement", MOVEMENTS, ids=lambda movement: movement.name)
+@pytest.mark.parity("S4-63")
 def test_a_ticket_is_followed_wherever_people_put_it(world: LifeWorld, movement: Movement) -> None:
     shown = movements.show(world, movement)
     assert shown.wrong == "", world.outcomes()

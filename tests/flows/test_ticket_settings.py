@@ -64,6 +64,7 @@ def send(world: make.World, **fields: Any) -> None:
     assert answer.json()["results"][0]["status"] == "accepted", answer.content
 
 
+@pytest.mark.parity("S2-2", "S2-3", "S2-24", "S2-42", "S3-24")
 def test_the_ticket_is_as_the_levels_say(world: make.World, drain: Any) -> None:
     """Organization: priority by severity; client: contact, agreement, source; account: due in and the texts."""
     priorities = list(world.credentials.choices.filter(kind="priority").order_by("psa_id"))
@@ -107,6 +108,7 @@ def test_a_contact_of_the_former_company_does_not_stop_the_ticket(world: make.Wo
     assert stored(world)["contact"] != contact.psa_id
 
 
+@pytest.mark.parity("S0-22", "S0-33", "S2-14")
 def test_the_address_is_read_of_the_mapped_company_and_sent_when_it_was_typed_over(
     world: make.World, drain: Any
 ) -> None:
@@ -141,6 +143,7 @@ def disable(world: make.World, **fields: Any) -> Disabling:
     )
 
 
+@pytest.mark.parity("S0-25", "S2-26", "S2-42")
 def test_while_a_client_is_off_nothing_is_written_and_events_say_why(world: make.World, drain: Any) -> None:
     before = writes(world)
     disable(world)
@@ -155,6 +158,7 @@ def test_while_a_client_is_off_nothing_is_written_and_events_say_why(world: make
     assert Condition.objects.get().state == "failing"
 
 
+@pytest.mark.parity("S0-25")
 def test_what_still_fails_is_offered_when_the_client_is_on_again(world: make.World, drain: Any) -> None:
     disable(world)
     send(world)
@@ -188,6 +192,7 @@ def test_a_ticket_that_was_open_is_closed_as_soon_as_the_client_is_on_again(
     assert Ticket.objects.get().state == "closed"
 
 
+@pytest.mark.parity("S0-25")
 def test_what_waits_is_held_and_goes_out_at_the_chosen_moment(
     world: make.World, drain: Any, monkeypatch: Any
 ) -> None:
@@ -225,6 +230,7 @@ def carried_out(world: make.World) -> TicketTest:
     return row
 
 
+@pytest.mark.parity("S2-29")
 def test_a_test_ticket_is_opened_and_closed_and_counted_nowhere(world: make.World) -> None:
     row = carried_out(world)
     assert [(step["step"], step["is_fine"]) for step in row.steps] == [

@@ -31,6 +31,7 @@ def statuses() -> Counter[str]:
     return Counter(Delivery.objects.values_list("status", flat=True))
 
 
+@pytest.mark.parity("S4-55")
 def test_the_preview_counts_what_then_happens_and_writes_nothing(scene):
     same = delivered(scene.event, scene.world, status="skipped")
     waiting = delivered(happened(scene.world, condition_key="b"), scene.world, status="waiting")

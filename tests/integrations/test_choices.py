@@ -72,6 +72,7 @@ def calls(sandbox: Sandbox, text: str = "") -> list[str]:
 # --- Reading ----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parity("S0-36")
 def test_every_kind_is_read_and_counted(world: World) -> None:
     stock = {one.kind: one.count for one in choices.stock_of(world.credentials)}
     assert (stock["company"], stock["contact"], stock["board"], stock["product"]) == (12, 12, 3, 12)
@@ -93,6 +94,7 @@ def test_what_did_not_change_is_not_written(world: World) -> None:
     assert (again.state, again.diff, numbers(again, "changed")) == ("done", [], {})
 
 
+@pytest.mark.parity("S1-21")
 def test_a_rename_keeps_what_was_chosen_and_is_told(world: World) -> None:
     settings = TicketSettings.objects.get()
     edit(world.sandbox, "boards", int(settings.board.psa_id), name="Backup and Recovery")
@@ -419,6 +421,7 @@ def test_a_connection_in_trouble_is_left_alone(world: World, fields: dict[str, A
     assert list(reloading.outdated()) == []
 
 
+@pytest.mark.parity("S0-15")
 def test_a_new_connection_is_read_by_itself_once_its_test_has_passed(world: World) -> None:
     Reload.objects.all().delete()
     assert list(reloading.outdated()) == []
@@ -440,6 +443,7 @@ def page(browser: Browser, name: str, *args: Any) -> str:
     return browser.get(reverse(name, args=args)).content.decode()
 
 
+@pytest.mark.parity("S1-21")
 def test_what_is_in_use_but_gone_is_listed_and_flagged_where_it_is_used(
     world: World, browser: Browser
 ) -> None:
@@ -481,12 +485,13 @@ def test_progress_is_shown_while_it_reads_and_the_page_is_renewed_at_the_end(
         state="running", holder=clock.new_id(), beat_at=clock.now(), kind="company", read=4711, calls=17
     )
     text = page(browser, "reload_progress", world.credentials.pk)
-    assert [part for part in ("Reading Companies", "4711", "17 calls", "every 1s") if part not in text] == []
+    assert [part for part in ("Reading Companies", "4711", "17 calls", "every 2s") if part not in text] == []
     Reload.objects.filter(pk=asked.pk).update(state="done", finished_at=clock.now())
     answer = browser.get(reverse("reload_progress", args=[world.credentials.pk]))
-    assert (answer["HX-Refresh"], b"every 1s" in answer.content) == ("true", False)
+    assert (answer["HX-Refresh"], b"every 2s" in answer.content) == ("true", False)
 
 
+@pytest.mark.parity("S1-21")
 def test_the_last_reading_tells_who_asked_and_what_changed(world: World, browser: Browser) -> None:
     person = make.user(world.partner, email="marisol@example.com")
     edit(world.sandbox, "companies", 251, name="<b>Harbor</b>")
@@ -504,6 +509,7 @@ def test_names_of_what_changed_are_bounded_and_the_count_is_not(world: World) ->
     assert [(sort.count, len(sort.names), sort.unnamed) for sort in told.differences] == [(138, 100, 38)]
 
 
+@pytest.mark.parity("S1-21")
 def test_pickers_and_their_age_are_there_while_the_psa_is_down(
     world: World, browser: Browser, monkeypatch: pytest.MonkeyPatch
 ) -> None:

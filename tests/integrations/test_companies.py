@@ -37,6 +37,7 @@ def tickets_of(world: make.World) -> list[Any]:
     return [row for row in world.sandbox.control.tickets() if row.get("externalXRef")]
 
 
+@pytest.mark.parity("S1-33")
 def test_what_waited_goes_out_when_the_client_is_mapped(world: make.World, jam: Client, drain: Any) -> None:
     send(world)
     drain()
@@ -56,6 +57,7 @@ def test_what_waited_is_let_go_when_the_client_is_skipped(world: make.World, jam
     assert (delivery.status, delivery.reason) == (Status.SKIPPED, "client_skipped")
 
 
+@pytest.mark.parity("S0-14", "S1-33")
 def test_an_unmapped_clients_ticket_goes_to_the_catch_all_company_with_its_name(
     world: make.World, jam: Client, drain: Any
 ) -> None:
@@ -176,6 +178,7 @@ def test_a_refused_company_is_explained_where_the_error_is_read(world: make.Worl
 # --- Whose clients, and new ones --------------------------------------------------------------------------------------
 
 
+@pytest.mark.parity("S1-13")
 def test_a_connection_has_the_clients_it_is_in_effect_for(world: make.World, jam: Client) -> None:
     branch = Organization.objects.create(
         partner=world.partner, parent=world.organization, name="Branch South"
@@ -217,6 +220,7 @@ def test_a_list_that_was_confirmed_leaves_alone_what_somebody_else_changed(
 @pytest.mark.parametrize(
     ("typed", "found"), [("Bakery Ott (250)", "250"), ("250", "250"), (" bakery ott ", "250")]
 )
+@pytest.mark.parity("S0-32", "S2-38")
 def test_a_company_is_found_as_people_write_it(world: make.World, typed: str, found: str) -> None:
     assert mapping.company_named(world.credentials, typed).psa_id == found
 

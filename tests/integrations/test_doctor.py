@@ -49,6 +49,7 @@ def test_tickets_billing_and_choices_count_when_nobody_says_anything(row: Creden
     assert (what.features, what.observed) == (ALWAYS, frozenset())
 
 
+@pytest.mark.parity("S1-2")
 def test_a_module_that_observes_everywhere_needs_to_read_only(row: Credentials, branch: Organization) -> None:
     Organization.objects.update(billing_mode="observe")
     assert doctor.features_in_use(row).observed == {"billing"}
@@ -88,6 +89,7 @@ def test_what_no_mode_speaks_of_is_ticked(row: Credentials) -> None:
 # --- The visit -------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parity("S0-4")
 def test_a_visit_costs_fourteen_reads_and_is_kept(world: make.World, row: Credentials) -> None:
     before = world.sandbox.log.newest(1)[0].number
     doctor.examine(row)
@@ -100,6 +102,7 @@ def test_a_visit_costs_fourteen_reads_and_is_kept(world: make.World, row: Creden
     assert [line.name for line in doctor.report_of(row)] == list(lines)
 
 
+@pytest.mark.parity("S3-21")
 def test_a_missing_right_fails_the_test_and_names_what_breaks(world: make.World, row: Credentials) -> None:
     world.sandbox.control.role(agreements={"edit": "None"})
     checks = doctor.examine(row)
@@ -125,6 +128,7 @@ def test_what_could_not_be_tried_is_no_success(world: make.World, row: Credentia
     assert doctor.summary(doctor.report_of(row)).untried == ("Choices and company mapping",)
 
 
+@pytest.mark.parity("S4-66")
 def test_with_refused_keys_no_feature_is_said_to_work(world: make.World, row: Credentials) -> None:
     world.sandbox.control.rotate_keys()
     found = doctor.summary(doctor.examine(row))
@@ -148,6 +152,7 @@ def test_a_report_of_an_older_version_is_still_shown(
 # --- Pages -----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parity("S0-5", "S2-7", "S3-11")
 def test_the_page_names_cause_fix_and_what_breaks(
     world: make.World, row: Credentials, manager: Browser
 ) -> None:
@@ -163,6 +168,7 @@ def test_the_page_names_cause_fix_and_what_breaks(
     assert "Work order" in text
 
 
+@pytest.mark.parity("S0-5", "S2-10", "S3-13", "S3-15")
 def test_the_work_order_says_what_is_missing_where_and_why(
     world: make.World, row: Credentials, manager: Browser
 ) -> None:
@@ -187,6 +193,7 @@ def test_the_work_order_comes_as_text_too_and_before_any_test(row: Credentials, 
     assert "sandboxPrivateKey1" not in text
 
 
+@pytest.mark.parity("S3-6")
 def test_a_work_order_follows_what_is_switched_on_since_the_test(row: Credentials) -> None:
     doctor.examine(row)
     Organization.objects.update(billing_mode="observe")
@@ -202,6 +209,7 @@ def test_a_name_with_line_breaks_cannot_change_the_work_order(row: Credentials, 
     assert "\n# Grant" not in doctor.as_markdown(doctor.work_order(row))
 
 
+@pytest.mark.parity("S2-1")
 def test_autotask_has_its_own_work_order(db: None) -> None:
     with running_sandbox(kind="autotask") as sandbox:
         organization = clients.top_level(make.partner("Southwind MSP"))

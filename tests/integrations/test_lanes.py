@@ -89,6 +89,7 @@ def test_the_database_forbids_two_deliveries_of_one_subject_in_flight(world: mak
         assert lanes.claim(lanes.locked([(lane.pk, lane.fence)])[lane.pk], 10) == []
 
 
+@pytest.mark.parity("S4-64", "S4-68")
 def test_refused_credentials_stop_the_lane_at_once_and_the_partner_hears_once(
     world: make.World, drain: Any
 ) -> None:
@@ -258,6 +259,7 @@ def test_what_the_psa_rejects_for_good_fails_once_with_its_sentence(world: make.
     assert Ticket.objects.get().sent_at is None, "surely not created, so a reprocess may create at once"
 
 
+@pytest.mark.parity("S4-55")
 def test_reprocess_never_opens_a_second_ticket(world: make.World, drain: Any) -> None:
     delivery = send(world)
     drain()

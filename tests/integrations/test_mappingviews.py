@@ -134,6 +134,7 @@ def typed(client: Client, text: str, was: str = "?") -> dict[str, str]:
     return {f"company-{client.pk}": text, f"was-{client.pk}": was}
 
 
+@pytest.mark.parity("S1-26", "S3-22")
 def test_what_is_typed_into_the_table_is_saved_with_name_and_time(world, browser, jam):
     browser.post(page(world), {**typed(jam, "251"), **typed(world.client, "Bakery Ott (250)", "250")})
     link = CompanyLink.objects.get(client=jam)
@@ -141,6 +142,7 @@ def test_what_is_typed_into_the_table_is_saved_with_name_and_time(world, browser
     assert CompanyLink.objects.get(client=world.client).linked_by == ""  # untouched
 
 
+@pytest.mark.parity("S3-22")
 def test_saving_the_table_neither_skips_nor_maps_who_was_left_empty(world, browser, jam):
     browser.post(page(world), typed(jam, ""))
     assert not CompanyLink.objects.filter(client=jam).exists()
@@ -153,6 +155,7 @@ def test_saving_leaves_alone_whose_company_is_gone(world, browser):
     assert CompanyLink.objects.get().psa_company_id == "250"
 
 
+@pytest.mark.parity("S3-22")
 def test_emptying_a_mapped_line_skips_the_client(world, browser):
     browser.post(page(world), typed(world.client, "", "250"))
     assert CompanyLink.objects.get(client=world.client).psa_company_id == ""
@@ -180,6 +183,7 @@ def test_two_clients_of_one_company_are_allowed_and_warned_of(world, browser, ja
     assert "with 1 more" in text
 
 
+@pytest.mark.parity("S0-31", "S0-32", "S1-20", "S2-13")
 def test_the_box_offers_companies_by_name_identifier_and_id(world, browser, jam):
     company(world, "900", "Jam Factory Inc.", identifier="JAMFAC")
     for text in ("jam f", "jamfac", "900"):
@@ -210,6 +214,7 @@ def suggested(world: make.World, jam: Client) -> Client:
     return jam
 
 
+@pytest.mark.parity("S3-22")
 def test_accepting_all_lists_the_clear_ones_first_and_maps_them_when_confirmed(world, browser, suggested):
     answer = browser.post(page(world, "mapping_selected"), {"what": "accept_all", "least": "90"})
     text = answer.content.decode()
@@ -309,6 +314,7 @@ def test_the_inbox_shows_who_waits_for_how_much_and_since_when(world, browser, j
     assert re.search(r'Jam Factory.*?class="num">1<.*?class="num">1<', text, re.DOTALL)
 
 
+@pytest.mark.parity("S1-3")
 def test_a_client_is_made_from_a_company_after_a_preview(world, browser):
     company(world, "900", "Jam Factory Inc.")
     address = page(world, "mapping_new_client") + "?company=900"

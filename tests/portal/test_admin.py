@@ -30,7 +30,8 @@ LOGS = (
     "Event", "Delivery", "Usage", "PushRun", "PushItem", "Condition", "Ticket", "Choice", "Heartbeat",
     "Credentials", "TicketSettings", "CompanyLink", "CompanySuggestion",
     "CatchAllCompany", "SynchronizeWindow", "BillingSettings", "PushDay", "PushBatch", "Question", "BilledLine",
-    "SettingChange", "ClientAddress", "TicketTest", "Disabling",
+    "SettingChange", "ClientAddress", "TicketTest", "GuidedSetup", "DailyFigures", "MonthlyUsage", "Disabling",
+    "StepRemark",
 )  # fmt: skip
 
 

@@ -15,7 +15,7 @@ from django.db import connections, transaction
 from django.db.utils import OperationalError
 
 from portal import database
-from portal.models import Client, Partner
+from portal.models import Client, Partner, Tries
 from portal.sqlite.base import DatabaseWrapper
 from tests import make
 
@@ -175,6 +175,12 @@ def test_a_writer_gives_up_after_its_time(open_sqlite: Callable[[], DatabaseWrap
     first.cursor().execute("BEGIN IMMEDIATE")
     with pytest.raises(OperationalError, match="locked"):
         second.cursor().execute("BEGIN IMMEDIATE")
+
+
+def test_rows_whose_key_the_database_makes_are_not_inserted_by_hand() -> None:
+    """SQLite would take the NULL, PostgreSQL not."""
+    with pytest.raises(TypeError, match="Tries has its primary key from the database"):
+        database.insert_new([Tries(kind="address", subject="x")])
 
 
 def test_many_rows_outside_a_transaction_are_refused(open_sqlite: Callable[[], DatabaseWrapper]) -> None:

@@ -40,6 +40,7 @@ def raw(row: Credentials) -> str:
         return str(cursor.fetchone()[0])
 
 
+@pytest.mark.parity("S0-12")
 def test_the_database_holds_no_plain_secret(stored: Credentials) -> None:
     assert SECRET not in raw(stored)
     assert connections.sign_in_of(Credentials.objects.get()).secret == SECRET

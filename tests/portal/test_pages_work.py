@@ -55,6 +55,7 @@ def typed(**fields: str) -> dict[str, str]:
     }
 
 
+@pytest.mark.parity("S0-10", "S0-12", "S2-31")
 def test_the_saved_site_is_shown_as_it_will_be_called(browser, branch):
     answer = browser.post(credentials_page(branch), typed(), follow=True)
     text = answer.content.decode()
@@ -75,6 +76,7 @@ def test_the_saved_site_is_shown_as_it_will_be_called(browser, branch):
     ],
     ids=["port", "no site", "no key", "blank in key", "token", "no company"],
 )
+@pytest.mark.parity("S4-14")
 def test_what_cannot_be_right_is_refused_beside_its_field(browser, branch, fields, sentence, settings):
     settings.PSA_ALLOWED_PORTS = (443,)
     text = browser.post(credentials_page(branch), typed(**fields)).content.decode()
@@ -83,6 +85,7 @@ def test_what_cannot_be_right_is_refused_beside_its_field(browser, branch, field
     assert not Credentials.objects.filter(organization=branch).exists()
 
 
+@pytest.mark.parity("S0-9", "S0-11", "S0-12")
 def test_a_refused_form_keeps_what_was_typed_but_never_the_key(browser, branch):
     text = browser.post(credentials_page(branch), typed(login_company="")).content.decode()
     assert 'value="AbCdEf0123456789"' in text
@@ -96,11 +99,13 @@ def test_a_changed_site_asks_for_the_key_again(browser, scene):
     assert "must be typed again" in text
 
 
+@pytest.mark.parity("S1-13")
 def test_a_level_without_credentials_says_what_it_inherits(browser, branch):
     assert "is inherited from Northwind MSP" in browser.get(credentials_page(branch)).content.decode()
 
 
 @pytest.mark.django_db(transaction=True)
+@pytest.mark.parity("S2-29", "S2-30", "S3-21")
 def test_test_it_shows_each_check(live_world):
     browser = signed_in(make.user(live_world.partner))
     browser.post(reverse("test_it", args=[live_world.credentials.pk]))
@@ -110,6 +115,7 @@ def test_test_it_shows_each_check(live_world):
     assert "hx-get" not in text
 
 
+@pytest.mark.parity("S2-30")
 def test_a_running_test_is_polled_with_and_without_scripts(browser, scene):
     Credentials.objects.update(test_asked_at=clock.now(), tested_at=None)
     text = browser.get(credentials_page(scene.world.organization)).content.decode()
@@ -156,6 +162,7 @@ def rule(**fields: Any) -> dict[str, Any]:
     }
 
 
+@pytest.mark.parity("S4-35")
 def test_a_new_notification_begins_with_the_usual_answers(browser):
     text = browser.get(reverse("notification_new")).content.decode()
     ticked = re.findall(r'name="severities" value="(\w+)"[^>]*checked', text)
@@ -163,6 +170,7 @@ def test_a_new_notification_begins_with_the_usual_answers(browser):
     assert re.search(r'name="all_event_types" value="yes"[^>]*checked', text)
 
 
+@pytest.mark.parity("S4-33")
 def test_a_notification_is_created(browser, scene):
     browser.post(reverse("notification_new"), rule(client="EFS-19652"))
     made = Notification.objects.get(name="Tickets for errors")
@@ -181,6 +189,7 @@ def test_a_notification_is_created(browser, scene):
     ],
     ids=["no severity", "no type", "another partner's client", "no client", "no name", "no such action"],
 )
+@pytest.mark.parity("S4-34")
 def test_a_notification_that_could_never_work_is_refused(browser, fields, sentence):
     before = Notification.objects.count()
     assert sentence in browser.post(reverse("notification_new"), rule(**fields)).content.decode()
@@ -192,6 +201,7 @@ def test_a_notification_has_one_scope_at_most(browser, scene):
     assert "not both" in browser.post(reverse("notification_new"), fields).content.decode()
 
 
+@pytest.mark.parity("S4-37")
 def test_each_change_raises_the_version(browser, scene):
     browser.post(reverse("notification", args=[scene.notification.pk]), rule(name="Tickets, louder"))
     browser.post(reverse("notification_switch", args=[scene.notification.pk]))
@@ -200,6 +210,7 @@ def test_each_change_raises_the_version(browser, scene):
     assert not scene.notification.is_enabled
 
 
+@pytest.mark.parity("S4-37")
 def test_a_copy_is_switched_off(browser, scene):
     browser.post(reverse("notification_copy", args=[scene.notification.pk]))
     assert not Notification.objects.get(name="Tickets (copy)").is_enabled
@@ -213,6 +224,7 @@ def test_deleting_asks_first(browser, scene):
     assert not Notification.objects.filter(pk=scene.notification.pk).exists()
 
 
+@pytest.mark.parity("S4-38")
 def test_the_preset_synchronizes_on_everything(browser, scene):
     browser.post(reverse("notification_preset"))
     made = Notification.objects.get(partner=scene.world.partner, action="synchronize")
@@ -234,6 +246,7 @@ def settings_page(scene: Scene) -> str:
     return reverse("client_settings", args=[scene.world.client.pk])
 
 
+@pytest.mark.parity("S0-7")
 def test_a_client_overrides_one_field_and_inherits_the_rest(browser, scene):
     browser.post(settings_page(scene), {"automatic_closure": "no"})
     found = setup.setup_of(scene.world.client)
@@ -246,12 +259,14 @@ def test_a_client_overrides_one_field_and_inherits_the_rest(browser, scene):
     assert "from Northwind MSP" in text
 
 
+@pytest.mark.parity("S3-24")
 def test_a_closing_status_must_close(browser, scene):
     text = browser.post(settings_page(scene), {"closing_status": status(scene, "New")}).content.decode()
     assert "valid choice" in text
     assert not TicketSettings.objects.filter(client=scene.world.client).exists()
 
 
+@pytest.mark.parity("S3-24")
 def test_a_status_of_another_board_is_refused(browser, scene):
     boards = scene.world.credentials.choices.filter(kind="board").exclude(name="Backup")
     stranger = scene.world.credentials.choices.filter(
@@ -287,6 +302,7 @@ def test_the_pickers_work_while_the_psa_is_down(browser, scene, settings):
     assert ">Backup<" in text
 
 
+@pytest.mark.parity("S2-28")
 def test_the_settings_in_effect_tell_who_set_them_and_can_be_taken_back(browser, scene):
     browser.post(settings_page(scene), {"due_in_hours": "4"})
     page = reverse("settings_in_effect", args=["client", scene.world.client.pk])
@@ -298,6 +314,7 @@ def test_the_settings_in_effect_tell_who_set_them_and_can_be_taken_back(browser,
     assert not TicketSettings.objects.filter(client=scene.world.client).exists()
 
 
+@pytest.mark.parity("S0-26", "S2-27")
 def test_a_reset_shows_first_what_changes(browser, scene):
     browser.post(settings_page(scene), {"due_in_hours": "4"})
     page = reverse("client_settings_reset", args=[scene.world.client.pk])
@@ -321,6 +338,7 @@ def test_an_unknown_placeholder_is_refused_beside_its_field(browser, scene):
     assert "{event_url}" in text
 
 
+@pytest.mark.parity("S2-2")
 def test_an_account_has_settings_of_its_own(browser, scene):
     account = Account.objects.create(partner=scene.world.partner, client=scene.world.client, key="SRV-77")
     page = reverse("account_settings", args=[account.pk])
@@ -329,6 +347,7 @@ def test_an_account_has_settings_of_its_own(browser, scene):
     assert "SRV-77" in browser.get(settings_page(scene)).content.decode()
 
 
+@pytest.mark.parity("S2-26")
 def test_a_client_is_disabled_and_enabled_on_its_settings_page(browser, scene):
     client = scene.world.client
     browser.post(reverse("client_disable", args=[client.pk]), {"reason": "moving house"})
@@ -341,6 +360,7 @@ def test_a_client_is_disabled_and_enabled_on_its_settings_page(browser, scene):
     assert "moving house" not in browser.get(settings_page(scene)).content.decode()
 
 
+@pytest.mark.parity("S2-32")
 def test_the_site_is_locked_while_values_of_its_psa_are_in_use(browser, scene):
     world = scene.world
     page = credentials_page(world.organization)
@@ -355,6 +375,7 @@ def test_the_site_is_locked_while_values_of_its_psa_are_in_use(browser, scene):
     assert "So this is locked" in refused
 
 
+@pytest.mark.parity("S0-11", "S4-17")
 def test_keys_are_renewed_although_the_site_is_locked(browser, scene):
     world = scene.world
     answer = browser.post(
@@ -374,6 +395,7 @@ def test_keys_are_renewed_although_the_site_is_locked(browser, scene):
 
 
 @pytest.mark.parametrize("text", ["bakery", "19652", "EFS-19652"])
+@pytest.mark.parity("S2-25")
 def test_a_client_is_found_by_name_number_and_managed_id(browser, text):
     assert "Bakery Ott" in browser.get(reverse("clients"), {"q": text}).content.decode()
 
@@ -397,6 +419,7 @@ def test_clients_are_paged_by_name_without_gaps_or_repeats(browser, scene):
     assert (len(seen), len(set(seen))) == (121, 121)
 
 
+@pytest.mark.parity("S0-14", "S1-20", "S1-26", "S2-13")
 def test_a_client_is_mapped_to_a_company_of_the_psa(browser, scene):
     company = scene.world.credentials.choices.filter(kind="company").exclude(psa_id="250").first()
     browser.post(reverse("client_mapping", args=[scene.world.client.pk]), {"company": company.psa_id})
@@ -438,6 +461,7 @@ def test_an_event_that_does_not_match_is_not_shown(browser, scene, query):
     assert "No event matches" in text
 
 
+@pytest.mark.parity("S4-54")
 def test_an_event_tells_why_what_was_sent_and_what_to_do(browser, scene):
     text = browser.get(reverse("event", args=[scene.event.pk])).content.decode()
     told = (
@@ -463,6 +487,7 @@ def test_a_link_to_the_psa_is_a_web_address_or_no_link(browser, scene):
     assert "javascript:" not in browser.get(reverse("event", args=[scene.event.pk])).content.decode()
 
 
+@pytest.mark.parity("S4-55")
 def test_reprocess_puts_a_delivery_back(browser, scene, monkeypatch, tmp_path):
     monkeypatch.setattr(wake, "SOCKETS", tmp_path)
     text = browser.post(reverse("reprocess", args=[scene.delivery.pk]), follow=True).content.decode()
@@ -491,6 +516,7 @@ def test_another_partners_event_in_a_ticked_list_is_left_alone(scene):
 
 
 @pytest.mark.django_db(transaction=True)
+@pytest.mark.parity("S4-55")
 def test_all_that_match_a_search_are_reprocessed(live_world):
     event = happened(live_world)
     failed = delivered(event, live_world, error_text="Refused.")
@@ -526,6 +552,7 @@ def test_old_events_are_reached_page_by_page(browser, scene):
 # --- Status ----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parity("S3-27")
 def test_synchronize_now_asks_for_the_client_at_once(browser, scene):
     SynchronizeWindow.objects.update(next_at=clock.now() + clock.spread(3600))
     text = browser.post(reverse("synchronize", args=[scene.world.client.pk]), follow=True).content.decode()
@@ -533,6 +560,7 @@ def test_synchronize_now_asks_for_the_client_at_once(browser, scene):
     assert "is synchronized now" in text
 
 
+@pytest.mark.parity("S3-27")
 def test_status_says_what_stopped_and_until_when_a_client_rests(browser, scene):
     lane = scene.world.credentials.lane
     lane.breaker, lane.breaker_text, lane.breaker_since = (
@@ -547,6 +575,7 @@ def test_status_says_what_stopped_and_until_when_a_client_rests(browser, scene):
     assert "Stopped" in text
 
 
+@pytest.mark.parity("S0-2")
 def test_the_dashboard_leads_an_empty_partner_to_the_first_step():
     newcomer = make.user(make.partner("Fresh MSP"))
     assert "Next step: Enter PSA Credentials" in signed_in(newcomer).get("/").content.decode()

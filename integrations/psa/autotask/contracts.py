@@ -14,7 +14,7 @@ from datetime import UTC, date, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from integrations.psa.autotask import filters
+from integrations.psa.autotask import billingitems, filters
 from integrations.psa.autotask.adjustments import ABSENT, Adjustments
 from integrations.psa.autotask.metadata import Metadata
 from integrations.psa.autotask.options import contract_problem, contract_types, day_of
@@ -30,7 +30,7 @@ from integrations.psa.autotask.periods import (
 )
 from integrations.psa.autotask.rest import Rest, Row, number, text_of, whole
 from integrations.psa.plan import Finding, Plan, PlanItem, Request
-from integrations.psa.port import LineState
+from integrations.psa.port import InvoicedLine, LineState
 from integrations.psa.texts import cut_text, plain_number
 from integrations.psa.wanted import WantedLine, WantedLines
 
@@ -50,15 +50,18 @@ class Contracts:
 
     # --- Reading ------------------------------------------------------------------------------------------------
 
-    def lines(self, contract_id: str) -> list[LineState]:
-        """Three reads: services, their units, their names."""
+    def lines(self, contract_id: str, *, on: date | None = None) -> list[LineState]:
+        """Three reads: services, their units, their names. Units of past days stay readable."""
         lines, periods = self._read(contract_id)
         names = self._names(lines)
-        today = self._today()
+        today = on or self._today()
         return [
             replace(_line_state(row, periods.get(text_of(row, "id"), []), today), product_name=name)
             for row, name in ((row, names.get(text_of(row, "serviceID"), "")) for row in lines)
         ]
+
+    def invoiced(self, contract_id: str, first: date, last: date) -> list[InvoicedLine]:
+        return billingitems.of_contract(self._rest, contract_id, first, last)
 
     def _read(self, contract_id: str) -> tuple[list[Row], dict[str, list[Period]]]:
         of_contract = filters.equals("contractID", number(contract_id, "agreement"))
@@ -205,7 +208,9 @@ class _Planner:
 
     def _update(self, line: WantedLine, row: Row) -> Outcome:
         line_id = text_of(row, "id")
-        change = change_on(self._periods.get(line_id, []), self._today, self._first_day, self._last_day)
+        change = change_on(
+            self._periods.get(line_id, []), self._today, self._first_day, self._last_day, line.effective_on
+        )
         text = self._description(line, row)
         items = () if text is None else (self._describe(line, row, text),)
         if isinstance(change, Problem):
@@ -307,7 +312,8 @@ class _Planner:
 
     def _create(self, line: WantedLine, body: dict[str, Any]) -> PlanItem:
         """An adjustment of a service that the contract lacks adds it, at the catalogue's price (documented)."""
-        day = self._today.isoformat()
+        asked = line.effective_on
+        day = (asked if asked and asked <= self._today else self._today).isoformat()
         return PlanItem(
             key=line.key,
             action="create",

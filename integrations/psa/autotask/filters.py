@@ -42,6 +42,7 @@ FIELDS: Mapping[str, frozenset[str]] = {
     "ContractServices": frozenset({"id", "contractID", "serviceID"}),
     "ContractServiceUnits": frozenset({"id", "contractID", "contractServiceID", "serviceID"}),
     "Services": frozenset({"id", "isActive", "name", "lastModifiedDate"}),
+    "BillingItems": frozenset({"id", "contractID", "itemDate"}),
     "BillingCodes": frozenset({"id", "isActive"}),
     "ConfigurationItems": frozenset({"id", "companyID", "isActive", "serialNumber"}),
 }
@@ -68,6 +69,10 @@ def above(field: str, number: int) -> Condition:
 
 def since(field: str, moment: datetime | date) -> Condition:
     return Condition(op="gte", field=field, value=moment)
+
+
+def until(field: str, day: date) -> Condition:
+    return Condition(op="lte", field=field, value=day)
 
 
 def one_of(field: str, numbers: Iterable[int]) -> Condition:

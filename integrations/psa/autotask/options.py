@@ -62,6 +62,7 @@ def _product_data(row: Row) -> dict[str, Any]:
         "uom": "",
         "product_class": "",
         "xref": text_of(row, "externalID"),
+        "price": text_of(row, "unitPrice"),
     }
 
 
@@ -87,7 +88,7 @@ LISTS: Mapping[ChoiceKind, Listing] = {
     ),
     "product": Listing(
         entity="Services",
-        fields=("id", "name", "description", "sku", "externalID", "isActive"),
+        fields=("id", "name", "description", "sku", "externalID", "isActive", "unitPrice"),
         conditions=(filters.equals("isActive", True),),
         changed="lastModifiedDate",
         name=lambda row: text_of(row, "name"),

@@ -78,11 +78,19 @@ def period_on(periods: Sequence[Period], day: date) -> Period | None:
 
 
 def change_on(
-    periods: Sequence[Period], today: date, first_day: date | None, last_day: date | None
+    periods: Sequence[Period],
+    today: date,
+    first_day: date | None,
+    last_day: date | None,
+    asked: date | None = None,
 ) -> Change | Problem:
-    """When a change can take effect: in the current period, or after what is approved and posted already."""
+    """When a change can take effect: in the current period, or after what is approved and posted already.
+
+    `asked` is an earlier day that somebody has seen and approved; it holds while it lies in the current period.
+    """
+    day = asked if asked and asked <= today else today
     if not periods:
-        return Change(on=today, units=0)
+        return Change(on=day, units=0)
     current = period_on(periods, today)
     if current is None:
         return _not_running(periods, today)
@@ -90,15 +98,16 @@ def change_on(
         return unclear
     if current.is_posted:
         return _after_posted(periods, current, last_day)
-    return Change(on=_effective_in(current, today, first_day), units=current.units)
+    day = day if day >= current.starts else today
+    return Change(on=_effective_in(current, day, first_day), units=current.units)
 
 
-def _effective_in(current: Period, today: date, first_day: date | None) -> date:
+def _effective_in(current: Period, day: date, first_day: date | None) -> date:
     """From the first day of a month's period: usage counts for the whole of it, nothing is prorated, and the next
     change of the month finds a day that may be changed again. Within longer periods, and those that were cut by a
-    change already, from today: prorated."""
+    change already, from `day`: prorated."""
     is_short = current.ends - current.starts <= MONTH
-    return current.starts if is_short and _begins_period(current.starts, first_day) else today
+    return current.starts if is_short and _begins_period(current.starts, first_day) else day
 
 
 def _begins_period(day: date, first_day: date | None) -> bool:

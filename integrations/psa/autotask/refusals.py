@@ -161,7 +161,7 @@ def told_errors(data: Any) -> list[str]:
     """The sentences of a refusal: `errors`, or ASP.NET's `Message`. Some live on answers with status 200."""
     if not isinstance(data, dict):
         return []
-    by_name = {str(name).lower(): value for name, value in data.items()}
+    by_name = by_small_name(data)
     errors = by_name.get("errors")
     found = [errors] if isinstance(errors, str) else errors if isinstance(errors, list) else []
     texts = [_text(item) for item in found]
@@ -169,9 +169,14 @@ def told_errors(data: Any) -> list[str]:
     return [text for text in texts if text] or ([message] if message else [])
 
 
+def by_small_name(data: Any) -> dict[str, Any]:
+    return {str(name).lower(): value for name, value in data.items()} if isinstance(data, dict) else {}
+
+
 def refusal(answer: Answer, *, entity: str, is_write: bool) -> PsaError:
     """The error to raise for an answer of 400 and above."""
-    told = told_errors(answer.refusal_data())
+    data = answer.refusal_data()
+    told = told_errors(data)
     status = answer.status
     if status == 401:
         return sign_in_refused()
@@ -181,10 +186,11 @@ def refusal(answer: Answer, *, entity: str, is_write: bool) -> PsaError:
         return NotFound(f"Autotask does not find this record. {' '.join(told)}".strip(), status=status)
     if status == 403 or any(_PERMISSION.search(text) for text in told):
         return _not_permitted(entity, told, status)
-    if not told:
+    if not told or (status >= 500 and not by_small_name(data).get("errors")):  # a gateway's `message`
         return Unreachable(
             f"Autotask has trouble (status {status}) and does not say which.",
             outcome_unknown=is_write and status >= 500,
+            was_answered=answer.is_own_failure,
             status=status,
             advice="It is tried again by itself. If it stays like this, ask Autotask's support.",
         )
@@ -213,7 +219,12 @@ def by_sentence(told: Sequence[str], *, status: int, is_write: bool) -> PsaError
     if fields or _NO_QUEUE.search(text):
         return _about_a_field(sentence, fields or {"queueID": text}, status)
     if _TROUBLE.search(text):
-        return Unreachable(f"Autotask has trouble: {text}", outcome_unknown=is_write, status=status)
+        return Unreachable(
+            f"Autotask has trouble: {text}",
+            outcome_unknown=is_write,
+            was_answered=status in (200, 500),
+            status=status,
+        )
     return Rejected(sentence, fields=fields, status=status)
 
 

@@ -14,6 +14,7 @@ from integrations.psa.connectwise.reports import RECORD as REPORT_ENTRY
 from integrations.psa.connectwise.reports import Reports, require_entry, shown_entry
 from integrations.psa.connectwise.reportsetup import ReportSetup
 from integrations.psa.connectwise.rest import Rest, Row, text_of
+from integrations.psa.connectwise.tabs import Tabs
 from integrations.psa.connectwise.tickets import Tickets, created, require_closed
 from integrations.psa.errors import AlreadyThere, Unsettled
 from integrations.psa.frame import Adapter
@@ -48,6 +49,7 @@ class ConnectWisePsa(Adapter):
         self.options = Options(self._rest)
         self.following = Following(self._rest, sign_in)
         self.callbacks = Callbacks(self._rest)
+        self.tabs = Tabs(self._rest, sign_in, transport)
 
     def check(self, features: Collection[Feature], observed: Collection[Feature] = ()) -> list[Check]:
         return Doctor(self._rest).examine(asked(features, observed))

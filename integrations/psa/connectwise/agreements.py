@@ -9,15 +9,16 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
 from typing import Any
 
-from integrations.psa.connectwise.rest import Rest, Row, number, setting_reference, text_of
+from integrations.psa.connectwise import invoices
+from integrations.psa.connectwise.rest import Rest, Row, info_of, number, setting_reference, text_of
 from integrations.psa.connectwise.tickets import moment
 from integrations.psa.errors import Misconfigured
 from integrations.psa.plan import Finding, Plan, PlanItem, Request
-from integrations.psa.port import LineState
+from integrations.psa.port import InvoicedLine, LineState
 from integrations.psa.texts import cut_text, plain_number
 from integrations.psa.wanted import WantedLine, WantedLines
 
@@ -27,7 +28,7 @@ _ROUNDING = Decimal("0.01")
 _MOST_DIGITS = 30
 _FIELDS = (
     "id,product/id,product/identifier,quantity,lessIncluded,unitPrice,serialNumber,invoiceDescription,"
-    "description,effectiveDate,cancelledDate,agreementStatus"
+    "description,effectiveDate,cancelledDate,agreementStatus,_info/lastUpdated,_info/updatedBy"
 )
 OVER = {"Cancelled", "Expired", "Inactive"}
 
@@ -45,6 +46,7 @@ def decimal_text(value: Any) -> str:
 def line_state(row: Row) -> LineState:
     product = row.get("product")
     product = product if isinstance(product, dict) else {}
+    info = info_of(row)
     return LineState(
         id=text_of(row, "id"),
         product_id=text_of(product, "id"),
@@ -56,6 +58,8 @@ def line_state(row: Row) -> LineState:
         cancelled_on=text_of(row, "cancelledDate")[:10] or None,
         agreement_status=text_of(row, "agreementStatus"),
         unit_price=decimal_text(row["unitPrice"]) if row.get("unitPrice") is not None else None,
+        changed_by=text_of(info, "updatedBy"),
+        changed_at=text_of(info, "lastUpdated"),
     )
 
 
@@ -69,9 +73,13 @@ class Agreements:
     def __init__(self, rest: Rest) -> None:
         self._rest = rest
 
-    def lines(self, agreement_id: str) -> list[LineState]:
+    def lines(self, agreement_id: str, *, on: date | None = None) -> list[LineState]:
+        """As they are now: ConnectWise keeps no former quantities, so `on` is not used."""
         rows = self._rest.all(_additions(agreement_id), fields=_FIELDS)
         return [line_state(row) for row in rows]
+
+    def invoiced(self, agreement_id: str, first: date, last: date) -> list[InvoicedLine]:
+        return invoices.of_agreement(self._rest, agreement_id, first, last)
 
     def plan(self, wanted: WantedLines, now: datetime | None = None) -> Plan:
         """One read for each page of lines, which tell whether their agreement is over."""

@@ -110,6 +110,7 @@ def _product_data(row: Row) -> dict[str, Any]:
         "uom": text_of(uom, "name") if isinstance(uom, dict) else "",
         "product_class": text_of(row, "productClass"),
         "xref": text_of(row, "integrationXRef"),
+        "price": text_of(row, "price"),
     }
 
 
@@ -175,7 +176,7 @@ LISTS: Mapping[ChoiceKind, Listing] = {
     "product": Listing(
         path="/procurement/catalog",
         condition=conditions.equals("inactiveFlag", False),
-        fields="id,identifier,description,productClass,unitOfMeasure/name,inactiveFlag,integrationXRef",
+        fields="id,identifier,description,productClass,unitOfMeasure/name,inactiveFlag,integrationXRef,price",
         changed="lastUpdated",
         data=_product_data,
         name=lambda row: text_of(row, "identifier"),

@@ -92,6 +92,10 @@ _PRODUCTS = Module(
     where="Procurement: Product Catalog (Add, Inquire: All), and System: Table Setup (Inquire: All), whose customize"
     " list must allow the product tables",
 )
+_HOSTED = Module(
+    name="System > Table Setup (General / Manage Hosted API)",
+    where="System: Table Setup (Add, Edit, Inquire: All); its customize list must allow General / Manage Hosted API",
+)
 _SYSTEM = Module(name="System", where="System: the function that this needs")
 _BY_PATH = (
     ("service/tickets", _TICKETS),
@@ -103,6 +107,7 @@ _BY_PATH = (
     ("finance/agreements", _AGREEMENTS),
     ("procurement/catalog", _CATALOG),
     ("procurement/", _PRODUCTS),
+    ("system/connectwisehosted", _HOSTED),
 )
 SITE_ADVICE = "Check the site and the login company of the ConnectWise credentials."
 _KEY_ADVICE = (

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+import pytest
+
 from integrations.psa.port import Feature
 from tests.contract.houses import House
 
@@ -21,6 +23,7 @@ def test_a_full_role_fails_nowhere(house: House) -> None:
     assert house.writes() == 0
 
 
+@pytest.mark.parity("S0-3", "S2-6", "S2-8", "S2-9", "S3-12")
 def test_each_missing_right_is_named(house: House) -> None:
     """One right after the other, each from the full role again."""
     for lack in house.lacks():
@@ -33,12 +36,14 @@ def test_each_missing_right_is_named(house: House) -> None:
     assert house.writes() == 0
 
 
+@pytest.mark.parity("S3-6")
 def test_only_what_is_switched_on_is_checked(house: House) -> None:
     every = needed(house, EVERY)
     for feature in EVERY:
         assert needed(house, [feature]) < every
 
 
+@pytest.mark.parity("S4-66")
 def test_refused_keys_fail_and_tell_what_to_do(house: House) -> None:
     if house.kind == "fake":
         house.not_promised("the fake answers the checks that it was given")

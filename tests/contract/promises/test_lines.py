@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from datetime import date
 from decimal import Decimal
 
 import pytest
@@ -86,6 +87,7 @@ def test_a_missing_line_is_a_finding(house: House) -> None:
 
 
 @pytest.mark.parametrize("quantity", [1, 5, 40])
+@pytest.mark.parity("S3-1")
 def test_a_missing_line_is_created_when_that_is_wished(quantity: int, house: House) -> None:
     missing = house.line(quantity, product_id=house.missing_product, create_if_missing=True)
     plan = house.psa.plan_lines(house.lines(missing))
@@ -140,3 +142,23 @@ def test_a_lost_answer_never_doubles_a_change(what: Trouble, quantity: int, hous
     with contextlib.suppress(PsaError):
         house.psa.apply(house.psa.plan_lines(wanted))
     assert house.quantity() == quantity
+
+
+def test_what_was_invoiced_is_told_as_far_as_the_psa_tells_it(house: House) -> None:
+    first, last = date(2020, 1, 1), date(2100, 1, 1)
+    before = house.psa.invoiced(house.agreement, first, last)
+    house.bill()
+    new = [one for one in house.psa.invoiced(house.agreement, first, last) if one not in before]
+    assert new
+    assert all(one.invoice_id and one.number and one.starts_on and one.amount for one in new)
+    if not house.ability("invoice_lines"):
+        assert all(one.quantity is None and not one.line_id for one in new)
+        return
+    known = {line.id: Decimal(line.quantity) for line in house.psa.lines(house.agreement)}
+    last_told = {one.line_id: Decimal(one.quantity or 0) for one in new}
+    assert {key: last_told[key] for key in known} == known
+
+
+def test_nothing_was_invoiced_for_days_without_an_invoice(house: House) -> None:
+    house.bill()
+    assert house.psa.invoiced(house.agreement, date(2019, 1, 1), date(2019, 1, 31)) == []

@@ -21,6 +21,7 @@ NAMES = (
 
 
 @pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parity("S1-6", "S1-9")
 def test_a_missing_product_is_made_once_and_found(name: str, house: House) -> None:
     before = house.writes()
     plan = house.psa.plan_product(house.product_wish(name))

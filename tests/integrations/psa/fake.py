@@ -12,14 +12,23 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any, Literal
 
 from integrations.psa.errors import Misconfigured, NotFound, PsaError
 from integrations.psa.kinds import ABILITIES
 from integrations.psa.plan import Applied, AppliedItem, Finding, Plan, PlanItem, Request
-from integrations.psa.port import Check, ChoiceKind, Feature, LineState, Option, TicketState, Verdict
+from integrations.psa.port import (
+    Check,
+    ChoiceKind,
+    Feature,
+    InvoicedLine,
+    LineState,
+    Option,
+    TicketState,
+    Verdict,
+)
 from integrations.psa.reportsetup import WantedSetup
 from integrations.psa.serials import key_of, not_one, squeezed
 from integrations.psa.wanted import (
@@ -57,6 +66,7 @@ class FakePsa:
     checks: list[Check] = field(default_factory=list)
     reports: dict[tuple[str, str], dict[str, dict[str, int]]] = field(default_factory=dict)
     devices: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
+    invoices: dict[str, list[InvoicedLine]] = field(default_factory=dict)
     calls: list[str] = field(default_factory=list)
     sent: list[PlanItem] = field(default_factory=list)
     faults: list[Fault] = field(default_factory=list)
@@ -157,9 +167,15 @@ class FakePsa:
     def _changed_at(self, option: Option) -> datetime:
         return self.changed.get((option.kind, option.within, option.id), self.now)
 
-    def lines(self, agreement_id: str) -> list[LineState]:
+    def lines(self, agreement_id: str, *, on: date | None = None) -> list[LineState]:
         self._called("lines")
         return list(self.agreements.get(agreement_id, []))
+
+    def invoiced(self, agreement_id: str, first: date, last: date) -> list[InvoicedLine]:
+        """Those of `invoices` that begin in these days."""
+        self._called("invoiced")
+        found = self.invoices.get(agreement_id, [])
+        return [one for one in found if first.isoformat() <= one.starts_on <= last.isoformat()]
 
     def ticket(self, ticket_id: str) -> TicketState:
         self._called("ticket")

@@ -176,6 +176,7 @@ def test_a_network_that_the_operator_allowed_is_taken_in_its_usual_spelling_only
 
 
 @pytest.mark.parametrize(("text", "site"), GOOD.items(), ids=GOOD.keys())
+@pytest.mark.parity("S0-10", "S2-22", "S3-19", "S4-29")
 def test_a_site_in_any_usual_shape_becomes_the_origin_to_call(text: str, site: str) -> None:
     assert normalise_site(text, policy=WITH_PORT) == site
     assert normalise_site(site, policy=WITH_PORT) == site
@@ -193,6 +194,7 @@ def test_a_site_in_an_odd_shape_is_refused_with_a_sentence(text: str) -> None:
     assert str(caught.value).endswith(".")
 
 
+@pytest.mark.parity("S2-22")
 def test_http_is_refused_with_its_reason() -> None:
     with pytest.raises(Misconfigured, match="unprotected"):
         normalise_site("http://cw.example.com", policy=STRICT)
@@ -209,6 +211,7 @@ def test_people_open_the_host_they_know() -> None:
 
 
 @pytest.mark.parametrize("text", ["Key123", "  Key123\n", "\tKey123", "K:e+y/1=2", "Schlüssel"])
+@pytest.mark.parity("S0-11")
 def test_a_key_is_trimmed_and_otherwise_left_alone(text: str) -> None:
     assert clean_key(text) == text.strip()
 
@@ -230,6 +233,7 @@ def test_a_key_is_trimmed_and_otherwise_left_alone(text: str) -> None:
     ],
     ids=ascii,
 )
+@pytest.mark.parity("S4-65")
 def test_what_copying_leaves_around_a_key_or_a_site_is_taken_away(around: str) -> None:
     for before, behind in ((around, ""), ("", around), (around, around)):
         assert clean_key(f"{before}Key123{behind}") == "Key123"
@@ -255,6 +259,7 @@ def test_what_copying_leaves_around_a_key_or_a_site_is_taken_away(around: str) -
     ],
     ids=ascii,
 )
+@pytest.mark.parity("S4-65")
 def test_a_key_that_was_damaged_by_copying_is_refused(text: str) -> None:
     with pytest.raises(Misconfigured) as caught:
         clean_key(text, field="public_key")

@@ -2,13 +2,15 @@ from __future__ import annotations
 
 import json
 import time
-from datetime import UTC, datetime, timedelta
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
 from integrations.psa.autotask import AutotaskPsa
+from integrations.psa.autotask.periods import Change, Period, change_on
 from integrations.psa.errors import Misconfigured, PsaError, Rejected, Unsettled
 from integrations.psa.wanted import WantedDevice, WantedProduct, WantedReport
 from integrations.sandbox import Sandbox
@@ -334,3 +336,36 @@ def test_a_year_ahead_nothing_is_out_of_step(connected: Connect) -> None:
     clock.ahead = timedelta(days=900).total_seconds()
     plan = connected(clock=clock).plan_lines(lines(CONTRACT, line("gb", "301", 251)))
     assert plan.findings[0].code == "contract_out_of_range"
+
+
+def test_a_plan_of_yesterday_is_the_same_plan_today(connected: Connect, sandbox: Sandbox) -> None:
+    """What was approved in the evening is sent in the morning, counting from the day that was shown."""
+    clock = Clock()
+    psa = connected(clock=clock)
+    wanted = line("filter", "308", 24, create_if_missing=True)
+    first = psa.plan_lines(lines(CONTRACT, wanted))
+    clock.ahead = 24 * 3600.0
+    assert psa.plan_lines(lines(CONTRACT, wanted)).digest != first.digest
+    shown = date.fromisoformat(first.items[0].after["effective_on"])
+    again = psa.plan_lines(lines(CONTRACT, replace(wanted, effective_on=shown)))
+    assert again.digest == first.digest
+    psa.apply(again)
+    assert units(psa, "308") == "24"
+
+
+def test_a_day_that_was_shown_holds_within_its_period_alone() -> None:
+    today = date(2026, 11, 21)
+
+    def change(asked: date | None, starts: date) -> date:
+        cut = Period(
+            line_id="1", service_id="2", starts=starts, ends=date(2026, 11, 30), units=5, is_posted=False
+        )
+        found = change_on([cut], today, date(2026, 1, 1), None, asked)
+        assert isinstance(found, Change)
+        return found.on
+
+    assert change(None, date(2026, 11, 10)) == today
+    assert change(date(2026, 11, 20), date(2026, 11, 10)) == date(2026, 11, 20)
+    assert change(date(2026, 11, 5), date(2026, 11, 10)) == today
+    assert change(date(2026, 11, 25), date(2026, 11, 10)) == today
+    assert change(date(2026, 11, 20), date(2026, 11, 1)) == date(2026, 11, 1)

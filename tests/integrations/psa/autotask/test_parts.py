@@ -383,3 +383,12 @@ def test_a_long_summary_keeps_its_tail() -> None:
     cut = cut_summary(f"Backup failed {'x' * 300} on SRV-01", SUMMARY_LENGTH)
     assert len(cut) <= 255
     assert cut.endswith("on SRV-01")
+
+
+def test_a_500_without_its_list_of_errors_is_not_the_word_of_autotask() -> None:
+    """A gateway in the cloud says so when it waited in vain, and Autotask may still be at work."""
+    for message in ("Internal server error", "The request has timed out."):
+        answer = Answer(status=500, text=json.dumps({"message": message}))
+        error = refusal(answer, entity="Tickets", is_write=True)
+        assert isinstance(error, Unreachable)
+        assert (error.outcome_unknown, error.was_answered) == (True, False)
