@@ -214,6 +214,7 @@ class PaperBrakes(Brakes):
         super().__init__(noise)
         self.by_client = Counter()
         self.lately: deque[tuple[datetime, uuid.UUID, uuid.UUID]] = deque()
+        self.in_batch: list[Condition] = []
 
     def ordered(self, delivery: Delivery) -> None:
         """As the product counts: tickets that rules ordered."""
@@ -224,7 +225,18 @@ class PaperBrakes(Brakes):
             self.by_partner[delivery.partner_id] += 1
 
     def opened(self, condition: Condition) -> None:
-        """Counted when it is ordered."""
+        """Counted at once for the rest of its batch; from then on, as an order."""
+        super().opened(condition)
+        if self.settings_of(condition) is not None:
+            self.in_batch.append(condition)
+
+    def keep(self) -> None:
+        """The batch is over: its orders are counted from now on."""
+        assert self.by_client is not None
+        for condition in self.in_batch:
+            self.by_client[condition.client_id] -= 1
+            self.by_partner[condition.partner_id] -= 1
+        self.in_batch.clear()
 
     def count(self) -> None:
         assert self.by_client is not None
@@ -301,6 +313,7 @@ class PaperNoise(Noise):
         self.gone.clear()
         self.swung.clear()
         self.groups.changed.clear()
+        self.storms.keep()
         for storm in self.storms.on.values():
             if storm.pk in self.storms.held:
                 storm.last_at = self.now
@@ -483,7 +496,7 @@ class Lab:
         )
         self.psa = PaperPsa()
         self.circumstances = {key: self.circumstances_at(row) for key, row in around.credentials.items()}
-        self.due: list[tuple[datetime, int, Delivery, Event]] = []
+        self.due: list[tuple[datetime, int, int, Delivery, Event]] = []
         self.places = itertools.count()
         self.next_look: datetime | None = None
         self.last_look: datetime | None = None
@@ -514,7 +527,7 @@ class Lab:
             if self.next_look is not None and self.next_look <= at:
                 self.look()
             else:
-                _, _, delivery, event = heapq.heappop(self.due)
+                *_, delivery, event = heapq.heappop(self.due)
                 self.attempt(delivery, event)
         self.set_now(now)
 
@@ -631,7 +644,8 @@ class Lab:
         return self.attempt_at(max(at, self.now), delivery, event)
 
     def attempt_at(self, at: datetime, delivery: Delivery, event: Event) -> None:
-        heapq.heappush(self.due, (at, next(self.places), delivery, event))
+        """What is due at one moment is claimed by priority, as by `lanes.claim`."""
+        heapq.heappush(self.due, (at, delivery.priority, next(self.places), delivery, event))
 
     def attempt(self, delivery: Delivery, event: Event) -> None:
         """One attempt as the dispatcher makes it, at the PSA on paper."""

@@ -158,10 +158,15 @@ def furnish(world: LifeWorld, dice: random.Random, *, more_clients: int = 4) -> 
     return found
 
 
-def live_through(world: LifeWorld, *, events: int, seed: int, days: int = 3) -> tuple[datetime, datetime]:
-    """Some hours of a partner's life; returns when they began and ended."""
+def live_through(
+    world: LifeWorld, *, events: int, seed: int, second: int = 0, days: int = 3
+) -> tuple[datetime, datetime]:
+    """Some hours of a partner's life; returns when they began and ended.
+
+    It begins at that second of a minute: what falls between two of the worker's looks depends on it. No event comes at
+    the very moment of a look, where either may be first."""
     dice = random.Random(seed)  # noqa: S311 - a demonstration
-    start = (clock.now() - timedelta(days=days)).replace(microsecond=0)
+    start = (clock.now() - timedelta(days=days)).replace(second=second, microsecond=500_000)
     with held_clock(start) as held:
         everybody = furnish(world, dice)
         world.dispatcher = Dispatcher()
@@ -182,7 +187,7 @@ def live_through(world: LifeWorld, *, events: int, seed: int, days: int = 3) -> 
 
 
 def pass_time(world: LifeWorld, held: HeldClock, span: timedelta) -> None:
-    """The worker looks each full minute, while anything is held."""
+    """The worker looks each full minute, while anything is held. What comes next comes after the last attempts."""
     end = held.now + span
     while (full := held.now.replace(second=0, microsecond=0) + MINUTE) <= end:
         waits = Hold.objects.filter(partner=world.partner)
@@ -193,6 +198,7 @@ def pass_time(world: LifeWorld, held: HeldClock, span: timedelta) -> None:
         drain(world)
     held.now = end
     drain(world)
+    held.now += timedelta(milliseconds=1)
 
 
 def drain(world: LifeWorld) -> None:
@@ -226,9 +232,9 @@ def an_event(
     return world.event(account, **fields)
 
 
-def reproduce(world: LifeWorld, *, events: int, seed: int) -> dict[str, Any]:
+def reproduce(world: LifeWorld, *, events: int, seed: int, second: int = 0) -> dict[str, Any]:
     """Live through it, then replay it with the very same rules."""
-    start, end = live_through(world, events=events, seed=seed)
+    start, end = live_through(world, events=events, seed=seed, second=second)
     return labresult.of_span(world.partner, start, end)
 
 
