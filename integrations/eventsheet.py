@@ -70,10 +70,7 @@ HEADING = (
 def export(mine: QuerySet[Any], wanted: EventFilter) -> Iterator[str]:
     """The CSV file's lines; see `rows_of`. Two queries for each `PIECE`."""
     found = rows_of(mine, wanted)
-    return (
-        "".join([sheets.BEGINNING if at == 0 else "", *(sheets.line_of(cells) for cells in piece)])
-        for at, piece in enumerate(found)
-    )
+    return ((sheets.BEGINNING if at == 0 else "") + sheets.lines_of(piece) for at, piece in enumerate(found))
 
 
 def export_xlsx(mine: QuerySet[Any], wanted: EventFilter) -> IO[bytes]:
@@ -89,7 +86,7 @@ def rows_of(mine: QuerySet[Any], wanted: EventFilter) -> Iterator[list[Sequence[
     """
     zone = timezone.get_current_timezone()
     rows = eventsearch.search(mine, wanted)
-    return _rows(mine, rows, lambda at: at.astimezone(zone).strftime("%Y-%m-%d %H:%M:%S"))
+    return _rows(mine, rows, lambda at: at.astimezone(zone).isoformat(" ", "seconds")[:19])
 
 
 def _rows(mine: QuerySet[Any], rows: QuerySet[Any], shown: Any) -> Iterator[list[Sequence[str]]]:
