@@ -60,9 +60,8 @@ def token(
     scopes: tuple[str, ...] = tokens.SCOPES,
     *,
     by: User | None = None,
-    name: str = "test",
 ) -> str:
-    return tokens.issue_token(name, partner=partner, scopes=scopes, by=by)[1]
+    return tokens.issue_token("test", partner=partner, scopes=scopes, by=by)[1]
 
 
 def api(token: str) -> APIClient:

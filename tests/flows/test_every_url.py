@@ -211,8 +211,8 @@ OBJECTS: dict[str, Callable[[Scene], str]] = {
     "partnership/expectations/": lambda scene: str(scene.things[Expectation].pk),
     "api/v1/expectations/": lambda scene: str(scene.things[Expectation].pk),
     "api/v1/saved-searches/": lambda scene: str(scene.things[SavedSearch].pk),
-    "api/v1/team/": lambda scene: str(Membership.objects.get(user=scene.people["viewer"]).pk),
-    "api/v1/tokens/": lambda scene: str(ApiToken.objects.get(name="to be revoked").pk),
+    "api/v1/team/": lambda scene: str(scene.things[Membership].pk),
+    "api/v1/tokens/": lambda scene: str(scene.things[ApiToken].pk),
     "api/v1/webhooks/": lambda scene: str(scene.things[WebhookEndpoint].pk),
     "api/v1/conditions/": lambda scene: str(scene.things[Condition].pk),
     "api/v1/tickets/": lambda scene: str(scene.things[Ticket].pk),
@@ -481,7 +481,9 @@ def scene(db: None, settings: Any) -> Scene:
     add(SignIn, user=people["manager"], browser=CANARY)
     passkey = {"name": CANARY, "credential": {}}
     add(Authenticator, user=people["manager"], type="webauthn", data=passkey)
-    make.token(northwind, name="to be revoked")
+    make.token(northwind)
+    things[ApiToken] = ApiToken.objects.get()
+    things[Membership] = Membership.objects.get(user=people["viewer"])
     tokens = {
         "owner": make.token(northwind, by=people["manager"]),
         "rival": make.token(rival, by=people["rival"]),
