@@ -252,7 +252,37 @@ def set_expectation(
             account=account,
             event_type=event_type,
         )
+    if not is_enabled:
+        switch(row, is_enabled=False)
     return row
+
+
+def change(
+    row: Expectation,
+    *,
+    every_hours: Decimal | None = None,
+    tolerance: Decimal | None = None,
+    is_enabled: bool | None = None,
+) -> None:
+    """What is None stays. Who says how often, or how long to wait, says it instead of what was learnt.
+
+    Raises ValidationError.
+    """
+    watches = row.is_enabled if is_enabled is None else is_enabled
+    if every_hours is None and tolerance is None:
+        switch(row, is_enabled=watches)
+        return
+    often = row.every_hours if every_hours is None else every_hours
+    if often is None:
+        raise ValidationError({"every_hours": "Say how often: nothing was learnt yet."})
+    set_expectation(
+        row.client,
+        every_hours=often,
+        tolerance=row.tolerance if tolerance is None else tolerance,
+        account=row.account,
+        event_type=row.event_type,
+        is_enabled=watches,
+    )
 
 
 def learn_again(row: Expectation) -> None:

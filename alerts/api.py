@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, ClassVar
 
 from django.http import Http404
@@ -19,10 +20,11 @@ from rest_framework.views import APIView
 from alerts import dialects, incoming, intake
 from alerts.incoming import Incoming
 from integrations import eventsearch
-from integrations.api import DeliveryOut, conditions_of, uuid_of
+from integrations.api import DeliveryOut, checked, conditions_of, uuid_of
 from integrations.eventsearch import EventFilter
 from integrations.models import Event
 from integrations.models.eventlog import EventAction, Severity
+from integrations.searchapi import search_of
 from portal import chaos, rest
 from portal.clients import find_clients
 from portal.rest import Problem, actor_of
@@ -157,6 +159,9 @@ class Events(APIView):
                 many=True,
                 description="A condition of Advanced Search, like `error_list LIKE ?*`; all must be met.",
             ),
+            OpenApiParameter(
+                "saved", OpenApiTypes.UUID, description="The id of a saved search; it must be met too."
+            ),
         ],
         responses=EventOut(many=True),
     )
@@ -165,11 +170,21 @@ class Events(APIView):
         how far a search has looked."""
         rows = Event.objects.visible_to(actor_of(request)).order_by("-id")
         rows = filtered(rows, request)
-        if where := request.query_params.getlist("where"):
-            return searched(request, rows, EventFilter(conditions=conditions_of(where)))
+        where, saved = request.query_params.getlist("where"), request.query_params.get("saved", "")
+        if where or saved:
+            return searched(request, rows, wanted_in(request, where, saved))
         pages = rest.NewestFirst()
         page: Any = pages.paginate_queryset(rows, request, view=self)
         return pages.get_paginated_response(EventOut(page, many=True).data)
+
+
+def wanted_in(request: Request, where: list[str], saved: str) -> EventFilter:
+    """What a saved search looks for, and the lines of `where` with it."""
+    asked = conditions_of(where)
+    if not saved:
+        return EventFilter(conditions=asked)
+    kept = EventFilter.of_json(search_of(request, uuid_of(saved, "saved")).wanted)
+    return replace(kept, conditions=checked((*kept.conditions, *asked), field="saved"))
 
 
 def searched(request: Request, rows: Any, wanted: EventFilter) -> Response:

@@ -3,6 +3,7 @@
 from django.urls import path
 
 from alerts import (
+    absenceapi,
     api,
     conditionapi,
     dialectapi,
@@ -40,6 +41,9 @@ urlpatterns = [
     path("maintenance-windows/<uuid:pk>/end", windowapi.EndWindow.as_view(), name="api-window-end"),
     path("maintenance-windows/<uuid:pk>/extend", windowapi.ExtendWindow.as_view(), name="api-window-extend"),
     path("noise-settings", windowapi.Noise.as_view(), name="api-noise-settings"),
+    path("expectations", absenceapi.Expectations.as_view(), name="api-expectations"),
+    path("expectations/<uuid:pk>", absenceapi.OneExpectation.as_view(), name="api-expectation"),
+    path("expectations/<uuid:pk>/learn", absenceapi.LearnExpectation.as_view(), name="api-expectation-learn"),
     path("held", windowapi.Held.as_view(), name="api-held"),
     path("ticket-settings", settingapi.Levels.as_view(), name="api-ticket-settings"),
     path("ticket-settings/<uuid:pk>", settingapi.OneLevel.as_view(), name="api-ticket-settings-of"),

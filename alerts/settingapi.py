@@ -27,7 +27,7 @@ from integrations.models import Choice
 from portal import clock, disabled, preconditions, rest
 from portal.inheritance import Effective
 from portal.models import Account, Client, Organization
-from portal.rest import Problem, actor_of
+from portal.rest import Problem, actor_of, touch
 
 LONGEST = {"summary_template": 500, "body_template": 8000}
 
@@ -212,6 +212,7 @@ def level_of(request: Request, pk: uuid.UUID) -> Level:
         rows = model.objects.visible_to(actor_of(request)).select_related("partner", related)
         found: Level | None = rows.filter(pk=pk).first()
         if found is not None:
+            touch(request, found.partner_id)
             return found
     raise Http404
 

@@ -22,7 +22,7 @@ from billing.models import PushItem, PushRun, Question
 from integrations.api import uuid_of
 from portal import rest
 from portal.models import Client
-from portal.rest import Problem, actor_of
+from portal.rest import Problem, actor_of, touch
 from portal.tenancy import TenantModel
 
 Row = TypeVar("Row", bound=Model)
@@ -35,6 +35,7 @@ def row_of(model: type[TenantModel], request: Request, pk: uuid.UUID, *related: 
     )
     if row is None:
         raise Http404
+    touch(request, row.partner_id)
     return row
 
 

@@ -24,7 +24,7 @@ from portal import preconditions, rest
 from portal.clients import find_clients
 from portal.inheritance import Tree, nearest
 from portal.models import Client, Organization
-from portal.rest import Problem, actor_of
+from portal.rest import Problem, actor_of, touch
 
 
 class AgreementLinkOut(serializers.ModelSerializer[AgreementLink]):
@@ -219,6 +219,7 @@ def level_of(request: Request, organization: Any, client: str | None) -> Client 
         raise Problem(400, "invalid_request", "Say which “organization” or “client”.")
     if found is None:
         raise Http404
+    touch(request, found.partner_id)
     return found
 
 

@@ -24,7 +24,7 @@ from integrations.models import BulkReprocess, Credentials, Delivery, Status
 from integrations.models.connections import Kind, Standing
 from integrations.psa.port import Check
 from portal import rest
-from portal.rest import Problem, actor_of
+from portal.rest import Problem, actor_of, touch
 
 MOST_AT_ONCE = 1000
 
@@ -163,8 +163,10 @@ class ReprocessOne(APIView):
     def post(self, request: Request, pk: uuid.UUID) -> Response:
         """Never opens a second ticket; ignores the 12 h window."""
         rows = Delivery.objects.visible_to(actor_of(request)).filter(pk=pk)
-        if not rows.exists():
+        whose = rows.values_list("partner_id", flat=True)[:1]
+        if not whose:
             raise Http404
+        touch(request, whose[0])
         return Response({"reprocessing": eventlog.reprocess(rows)}, status=202)
 
 
@@ -232,10 +234,18 @@ def conditions_of(lines: Sequence[str]) -> tuple[Condition, ...]:
     """The conditions of `where`; one that cannot be read is a problem that says what to type instead."""
     try:
         conditions = tuple(eventgrammar.parse(line, place) for place, line in enumerate(lines))
-        eventgrammar.all_of(conditions)
     except NotUnderstood as error:
         raise Problem(400, "unknown_value", error.text, field="where", place=error.place) from None
-    return conditions
+    return checked(conditions)
+
+
+def checked(conditions: Sequence[Condition], field: str = "where") -> tuple[Condition, ...]:
+    """These conditions, when they can be searched for; else a problem of this parameter."""
+    try:
+        eventgrammar.all_of(conditions)
+    except NotUnderstood as error:
+        raise Problem(400, "unknown_value", error.text, field=field, place=error.place) from None
+    return tuple(conditions)
 
 
 class ConnectionOut(serializers.ModelSerializer[Credentials]):

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from integrations import api, connectionapi, mappingapi, repointapi
+from integrations import api, connectionapi, mappingapi, repointapi, searchapi
 
 urlpatterns = [
     path("company-links", mappingapi.CompanyLinks.as_view(), name="api-company-links"),
@@ -20,6 +20,8 @@ urlpatterns = [
         repointapi.ConfirmedChange.as_view(),
         name="api-connection-change-confirm",
     ),
+    path("saved-searches", searchapi.SavedSearches.as_view(), name="api-saved-searches"),
+    path("saved-searches/<uuid:pk>", searchapi.OneSavedSearch.as_view(), name="api-saved-search"),
     path("deliveries", api.Deliveries.as_view(), name="api-deliveries"),
     path("deliveries/reprocess", api.ReprocessMany.as_view(), name="api-deliveries-reprocess"),
     path("deliveries/bulk/<uuid:pk>", api.OneBulk.as_view(), name="api-bulk"),

@@ -24,7 +24,7 @@ from portal import preconditions, texts
 from portal.clients import find_clients
 from portal.encryption import DecryptionFailed
 from portal.models import Client, Organization
-from portal.rest import Problem, actor_of
+from portal.rest import Problem, actor_of, touch
 from portal.restrows import one_word, paged, read, text_in
 
 KEYS = ("kind", "site_url", "login_company", "public_key")
@@ -127,6 +127,7 @@ def level_in(request: Request, asked: dict[str, Any]) -> Organization | Client:
         found = rows.filter(pk=asked["organization"]).first()
     if found is None:
         raise Problem(400, "not_found", f"There is no {name} “{texts.shown(str(asked[name]))}”.", field=name)
+    touch(request, found.partner_id)
     return found
 
 
@@ -181,6 +182,7 @@ def row_of(request: Request, pk: uuid.UUID, *, without: Sequence[str] = ()) -> C
     row: Credentials | None = rows_in(request).defer(*without).filter(pk=pk).first()
     if row is None:
         raise Http404
+    touch(request, row.partner_id)
     return row
 
 

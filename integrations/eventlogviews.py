@@ -14,7 +14,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
 
-from integrations import bulkreprocess, eventgrammar, eventlog, eventsearch, eventsheet
+from integrations import bulkreprocess, eventgrammar, eventlog, eventsearch, eventsheet, savedsearches
 from integrations.eventgrammar import FIELDS, NotUnderstood
 from integrations.eventlog import Verdict
 from integrations.eventsearch import EventFilter, Looked
@@ -262,12 +262,7 @@ def save_search(request: PageRequest) -> HttpResponse:
         messages.error(request, "A saved search needs a name and something to look for.")
         return back_to(wanted)
     name, is_shared = form.cleaned_data["name"], form.cleaned_data["is_shared"]
-    SavedSearch.objects.update_or_create(
-        partner=request.partner,
-        owner=request.user,
-        name=name,
-        defaults={"is_shared": is_shared, "wanted": wanted.as_json()},
-    )
+    savedsearches.keep(request.partner, request.user, wanted, name=name, is_shared=is_shared)
     messages.success(request, f"Saved as “{name}”.")
     return back_to(wanted)
 
@@ -276,7 +271,7 @@ def save_search(request: PageRequest) -> HttpResponse:
 @pages.page
 def delete_search(request: PageRequest, pk: uuid.UUID) -> HttpResponse:
     row = pages.get_row(request, SavedSearch, pk)
-    if row.owner_id != request.user.pk:
+    if row.owner_id is None or row.owner_id != request.user.pk:
         if not row.is_shared:
             raise Http404
         pages.require_manager(request, row.partner)

@@ -23,7 +23,7 @@ from integrations.models import CompanyLink, Credentials
 from integrations.models.connections import Kind, Origin, Standing
 from portal import clients, inheritance, preconditions, rest, texts
 from portal.models import Client
-from portal.rest import Problem, actor_of
+from portal.rest import Problem, actor_of, touch
 from portal.texts import FieldError
 
 MOST_AT_ONCE = 1000
@@ -271,6 +271,7 @@ def client_of(request: Request, pk: uuid.UUID) -> tuple[Client, Credentials]:
     client = Client.objects.visible_to(actor_of(request)).filter(pk=pk).first()
     if client is None:
         raise Http404
+    touch(request, client.partner_id)
     connection = effective.credentials_for(
         client, inheritance.Tree.of(client.partner_id), effective.by_level(client.partner_id)
     )

@@ -20,7 +20,7 @@ from integrations.models.connections import Kind
 from integrations.psa.errors import Misconfigured
 from integrations.repointing import Line, NotNow
 from portal import preconditions
-from portal.rest import Problem, actor_of
+from portal.rest import Problem, actor_of, touch
 
 MOST = 1000
 
@@ -86,6 +86,7 @@ def row_of(request: Request, pk: uuid.UUID) -> Credentials:
     row = connection_rows(request).defer("secret").filter(pk=pk).first()
     if row is None:
         raise Http404
+    touch(request, row.partner_id)
     return row
 
 

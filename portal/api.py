@@ -16,7 +16,7 @@ from rest_framework.views import APIView
 
 from portal import batches, clients, preconditions, rest, texts
 from portal.models import Account, ApiToken, Client, Organization, Partner
-from portal.rest import Problem, actor_of
+from portal.rest import Problem, actor_of, touch
 
 
 class ClientOut(serializers.ModelSerializer[Client]):
@@ -102,6 +102,7 @@ class Clients(APIView):
         wanted.is_valid(raise_exception=True)
         fields = wanted.validated_data
         partner = partner_for(actor_of(request), fields.get("partner"))
+        touch(request, partner.pk)
         organization = organization_for(partner, fields.get("organization"))
         try:
             client = clients.add_client(
@@ -238,6 +239,7 @@ def client_of(request: Request, pk: uuid.UUID) -> Client:
     client = Client.objects.visible_to(actor_of(request)).filter(pk=pk).first()
     if client is None:
         raise Http404
+    touch(request, client.partner_id)
     return client
 
 

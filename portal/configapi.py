@@ -17,7 +17,7 @@ from rest_framework.views import APIView
 
 from portal import configtree, configuration, preconditions
 from portal.models import Partner
-from portal.rest import Problem, actor_of
+from portal.rest import Problem, actor_of, touch
 
 FLAGS = {"prune": "prune", "only_connections": "only_first"}
 YAML = "application/yaml"
@@ -116,6 +116,7 @@ def partner_of(request: Request) -> Partner:
         raise Problem(
             400, "partner_needed", "Say in “partner” which partner it is for (id or slug).", field="partner"
         )
+    touch(request, found.pk)
     return found
 
 

@@ -18,7 +18,7 @@ from portal import batches, organizations, preconditions
 from portal.api import check_text, organization_for, partner_for
 from portal.models import Mode, Organization, Partner
 from portal.models.partners import WITHOUT_APPROVAL
-from portal.rest import Problem, actor_of
+from portal.rest import Problem, actor_of, touch
 from portal.restrows import one_of, paged, read, refused, text_in
 
 
@@ -87,6 +87,7 @@ class Organizations(APIView):
         """One is answered with 201; `{"organizations": [...]}` with up to 1,000 with a result an item."""
         if not batches.is_many(request.data, "organizations"):
             made = add(request, read(OrganizationIn, request))
+            touch(request, made.partner_id)
             return Response(OrganizationOut(made).data, status=201)
         items = batches.items_of(request.data, "organizations", OrganizationIn)
         for item in batches.good(items):

@@ -222,7 +222,7 @@ def token_revoke(request: PageRequest, pk: uuid.UUID) -> HttpResponse:
     if token is None or token.partner is None or not may_see(request.user, token.partner):
         raise Http404
     pages.require_manager(request, token.partner)
-    ApiToken.objects.filter(pk=token.pk, revoked_at=None).update(revoked_at=clock.now())
+    tokens.revoke(token)
     messages.success(request, f"“{token.name}” is not accepted any more.")
     return redirect("team")
 

@@ -26,7 +26,7 @@ else:
 
 TAG = re.compile(r'^(?:W/)?"([\x21\x23-\x7e]*)"$')
 CHANGES = {"PUT", "PATCH", "DELETE"}
-VOLATILE = frozenset({"matched_at", "dropped", "held", "on_until", "still_failing"})
+VOLATILE = frozenset({"matched_at", "dropped", "held", "on_until", "still_failing", "last_signed_in_at"})
 """Fields that tell what happened, not what is set."""
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import uuid
 from typing import TYPE_CHECKING, Any, cast
 
 from django.core.exceptions import PermissionDenied
@@ -28,7 +29,9 @@ logger = logging.getLogger(__name__)
 
 
 class Problem(exceptions.APIException):
-    """An error with a stable `code`, a sentence, and optionally where it is."""
+    """An error with a stable `code`, a sentence, and optionally where it is. `wait`: seconds until it may be over."""
+
+    wait: int | None = None
 
     def __init__(self, status_code: int, code: str, detail: str, **more: Any) -> None:
         super().__init__(detail, code)
@@ -210,6 +213,11 @@ def flat(detail: Any, path: str = "") -> list[dict[str, str]]:
     if isinstance(detail, list):
         return [row for part in detail for row in flat(part, path)]
     return [{"field": path, "code": getattr(detail, "code", "invalid"), "detail": str(detail)}]
+
+
+def touch(request: Request, partner_id: uuid.UUID) -> None:
+    """Whose audit log tells of this call: also a vendor-wide token's changes stand in the partner's."""
+    request._request.touched_partner_id = partner_id  # type: ignore[attr-defined]
 
 
 def actor_of(request: Request | HttpRequest) -> ApiToken:

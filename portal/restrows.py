@@ -15,7 +15,7 @@ from rest_framework.response import Response
 from portal import rest
 from portal.clients import find_clients, uuid_of
 from portal.models import Partner
-from portal.rest import Problem, actor_of
+from portal.rest import Problem, actor_of, touch
 from portal.tenancy import TenantModel
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ def partner_of(request: Request) -> Partner:
         raise Problem(
             400, "partner_needed", "Say in “partner” which partner it is for (id or slug).", field="partner"
         )
+    touch(request, found.pk)
     return found
 
 
@@ -43,6 +44,7 @@ def one_of(request: Request, model: type[TenantModel], pk: uuid.UUID, *, without
     row = rows.filter(pk=pk).first()
     if row is None:
         raise Http404
+    touch(request, row.partner_id)
     return row
 
 

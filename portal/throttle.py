@@ -46,6 +46,7 @@ LIMITS = {
     "reset": Limit(free=5, leak=720),  # mails to one account
     "reset address": Limit(free=20, leak=60),
     "token": Limit(free=100, leak=9),  # unknown tokens from one address
+    "invitation": Limit(free=100, leak=60),  # sent by machines, to one partner's people
 }
 KNOWN_FOR = timedelta(days=90)
 

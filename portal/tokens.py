@@ -31,6 +31,10 @@ SCOPES = (
     "settings:write",
     "config:read",
     "config:write",
+    "searches:write",
+    "team:read",
+    "team:write",
+    "audit:read",
 )
 USED_EVERY = timedelta(minutes=1)
 
@@ -78,6 +82,11 @@ def find_token(text: str) -> ApiToken | None:
 _by_digest = database.Prepared(
     lambda digest: ApiToken.objects.select_related("partner").filter(digest=digest, revoked_at=None)
 )
+
+
+def revoke(token: ApiToken) -> None:
+    """It is not accepted any more; when it was revoked first, stays."""
+    ApiToken.objects.filter(pk=token.pk, revoked_at=None).update(revoked_at=clock.now())
 
 
 def note_use(token: ApiToken) -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import functools
+import re
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,7 +15,7 @@ from rest_framework.test import APIClient
 from alerts import eventtypes
 from integrations import wake
 from integrations.sandbox import Sandbox, running_sandbox
-from portal import audittriggers
+from portal import audittriggers, rest
 from tests import make
 
 
@@ -22,6 +25,30 @@ def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> None:
     back."""
     with django_db_blocker.unblock():
         audittriggers.remove(connection)
+
+
+@functools.cache
+def documented_codes() -> frozenset[str]:
+    """The error codes that docs/api.md explains: the first cells of the tables of its last chapter."""
+    page = (Path(__file__).resolve().parents[1] / "docs" / "api.md").read_text(encoding="utf-8")
+    cells = re.findall(r"^\| ((?:`[a-z_]+`(?:, )?)+) \|", page.split("\n## Errors\n")[1], re.MULTILINE)
+    return frozenset(code for cell in cells for code in re.findall(r"`([a-z_]+)`", cell))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _codes_are_documented() -> Iterator[None]:
+    """Whatever the API answers to any test, its codes stand in docs/api.md."""
+    describe = rest.describe
+
+    def checked(error: Exception) -> tuple[int, str, str, dict[str, Any]]:
+        found = describe(error)
+        codes = {found[1], *(one["code"] for one in found[3].get("errors", ()))}
+        assert codes <= documented_codes(), f"{codes - documented_codes()}: explain it in docs/api.md"
+        return found
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(rest, "describe", checked)
+        yield
 
 
 @pytest.fixture(autouse=True)

@@ -55,8 +55,13 @@ def user(
     return person
 
 
-def token(partner: Partner | None, scopes: tuple[str, ...] = tokens.SCOPES) -> str:
-    return tokens.issue_token("test", partner=partner, scopes=scopes)[1]
+def token(
+    partner: Partner | None,
+    scopes: tuple[str, ...] = tokens.SCOPES,
+    *,
+    by: User | None = None,
+) -> str:
+    return tokens.issue_token("test", partner=partner, scopes=scopes, by=by)[1]
 
 
 def api(token: str) -> APIClient:

@@ -11,9 +11,14 @@ from portal.tenancy import TenantModel
 
 
 class SavedSearch(TenantModel):
-    """A search of the event log under a name; `is_shared` shows it to everybody of the partner."""
+    """A search of the event log under a name; `is_shared` shows it to everybody of the partner.
 
-    owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
+    One without an `owner` was made by a machine, and is everybody's.
+    """
+
+    owner = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.CASCADE, related_name="+"
+    )
     name = models.CharField(max_length=100)
     is_shared = models.BooleanField("shared", default=False)
     wanted = models.JSONField()
@@ -24,6 +29,12 @@ class SavedSearch(TenantModel):
         ordering = ("name",)
         constraints = (
             models.UniqueConstraint(fields=["partner", "owner", "name"], name="one_saved_search_per_name"),
+            models.UniqueConstraint(
+                fields=["partner", "name"], condition=Q(owner=None), name="one_machines_search_per_name"
+            ),
+            models.CheckConstraint(
+                condition=Q(owner__isnull=False) | Q(is_shared=True), name="machines_search_is_everybodys"
+            ),
         )
 
     def __str__(self) -> str:

@@ -36,6 +36,7 @@ class AuditEntry(Identified):
         constraints = (
             models.UniqueConstraint(fields=["partner_id", "number"], name="one_audit_entry_per_number"),
         )
+        indexes = (models.Index(fields=["partner_id", "at"], name="audit_of_a_time"),)
 
     def __str__(self) -> str:
         return f"{self.action} {self.target}".strip()

@@ -93,10 +93,11 @@ def test_every_example_runs_and_answers_what_is_shown(
 ) -> None:
     if language is CURL and not (shutil.which("curl") and shutil.which("bash")):
         pytest.skip("curl and bash are needed")
+    token = make.token(live_world.partner, by=make.user(live_world.partner))
     environment = {
         "PATH": os.environ["PATH"],
         "PORTAL": live_server.url,
-        "TOKEN": live_world.token,
+        "TOKEN": token,
         "CLIENT": str(live_world.client.pk),
         "CONNECTION": str(live_world.credentials.pk),
     }

@@ -186,9 +186,7 @@ OBJECTS: dict[str, Callable[[Scene], str]] = {
     "partnership/team/": lambda scene: str(Membership.objects.get(user=scene.people["manager"]).pk),
     "accounts/sign-ins/": lambda scene: str(scene.things[SignIn].pk),
     "accounts/security/passkeys/": lambda scene: str(scene.things[Authenticator].pk),
-    "partnership/tokens/": lambda scene: str(
-        ApiToken.objects.get(partner=scene.things[Partner].pk).pk  # type: ignore[misc]
-    ),
+    "partnership/tokens/": lambda scene: str(ApiToken.objects.get(name="to be revoked").pk),
     "events/searches/": lambda scene: str(scene.things[SavedSearch].pk),
     "staff/incidents/": lambda scene: str(scene.things[BulkReprocess].case),  # type: ignore[attr-defined]
     "events/bulk/": lambda scene: str(scene.things[BulkReprocess].pk),
@@ -211,6 +209,10 @@ OBJECTS: dict[str, Callable[[Scene], str]] = {
     "partnership/windows/": lambda scene: str(scene.things[MaintenanceWindow].pk),
     "partnership/webhooks/": lambda scene: str(scene.things[WebhookEndpoint].pk),
     "partnership/expectations/": lambda scene: str(scene.things[Expectation].pk),
+    "api/v1/expectations/": lambda scene: str(scene.things[Expectation].pk),
+    "api/v1/saved-searches/": lambda scene: str(scene.things[SavedSearch].pk),
+    "api/v1/team/": lambda scene: str(scene.things[Membership].pk),
+    "api/v1/tokens/": lambda scene: str(scene.things[ApiToken].pk),
     "api/v1/webhooks/": lambda scene: str(scene.things[WebhookEndpoint].pk),
     "api/v1/conditions/": lambda scene: str(scene.things[Condition].pk),
     "api/v1/tickets/": lambda scene: str(scene.things[Ticket].pk),
@@ -479,7 +481,13 @@ def scene(db: None, settings: Any) -> Scene:
     add(SignIn, user=people["manager"], browser=CANARY)
     passkey = {"name": CANARY, "credential": {}}
     add(Authenticator, user=people["manager"], type="webauthn", data=passkey)
-    tokens = {"owner": make.token(northwind), "rival": make.token(rival)}
+    make.token(northwind)
+    things[ApiToken] = ApiToken.objects.get()
+    things[Membership] = Membership.objects.get(user=people["viewer"])
+    tokens = {
+        "owner": make.token(northwind, by=people["manager"]),
+        "rival": make.token(rival, by=people["rival"]),
+    }
     return Scene(things, people, tokens)
 
 

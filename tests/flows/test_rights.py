@@ -56,7 +56,7 @@ def test_every_page_says_its_rule_here() -> None:
 @pytest.mark.parametrize("scope", [*tokens.SCOPES, "none"])
 def test_a_token_may_do_what_its_scope_says_and_nothing_else(scene: Scene, scope: str) -> None:  # noqa: F811
     northwind = scene.things[Partner]
-    token = make.token(northwind, (scope,) if scope != "none" else ())  # type: ignore[arg-type]
+    token = make.token(northwind, (scope,) if scope != "none" else (), by=scene.people["manager"])  # type: ignore[arg-type]
     headers = {"Authorization": f"Bearer {token}"}
     for (route, method), needed in API.items():
         url = address(route, scene)

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
 import pytest
 from django.urls import get_resolver
 from rest_framework.test import APIClient
 
-from alerts import drafts, filters, labhistory, notifications, webhooks, windows
+from alerts import absence, drafts, filters, labhistory, notifications, webhooks, windows
 from alerts.models import RuleDraft
-from integrations import repointing
+from integrations import repointing, savedsearches
 from integrations.connections import Entered
+from integrations.eventsearch import EventFilter
 from portal import preconditions
-from portal.models import ApiToken
+from portal.models import ApiToken, Membership, Role
 from tests import make
 from tests.make import World
 
@@ -82,7 +84,15 @@ def things(world: World) -> dict[str, str]:
     document = drafts.document_of(labhistory.rules_today(world.partner))
     draft = RuleDraft.objects.create(partner=world.partner, name="x", document=document, origin=document)
     hook, _ = webhooks.save_endpoint(world.partner, name="x", url=HOOK)
+    expected = absence.set_expectation(world.client, every_hours=Decimal(24))
+    search = savedsearches.add(world.partner, EventFilter(text="x"), name="x")
+    manager = make.user(world.partner)
+    ApiToken.objects.update(created_by=manager)
+    member = Membership.objects.get(user=make.user(world.partner, role=Role.VIEWER))
     return {
+        "expectations/<uuid:pk>": str(expected.pk),
+        "saved-searches/<uuid:pk>": str(search.pk),
+        "team/<uuid:pk>": str(member.pk),
         "webhooks/<uuid:pk>": str(hook.pk),
         "organizations/<uuid:pk>": str(world.organization.pk),
         "connections/<uuid:pk>": str(world.credentials.pk),
@@ -99,6 +109,8 @@ def things(world: World) -> dict[str, str]:
 
 
 BODIES: dict[str, Any] = {
+    "expectations/<uuid:pk>": {"every_hours": "12"},
+    "saved-searches/<uuid:pk>": {"name": "New", "where": ["severity = error"]},
     "webhooks/<uuid:pk>": {"name": "New", "url": HOOK},
     "mail-settings": {"address": "alarm@a.example", "no_backup": True},
     "organizations/<uuid:pk>": {"name": "New"},
