@@ -30,6 +30,7 @@ from integrations.sandbox.connectwise.customfields import (
     with_custom_fields,
 )
 from integrations.sandbox.connectwise.desk import Desk
+from integrations.sandbox.connectwise.devicesintegration import finish_cross_reference
 from integrations.sandbox.connectwise.hostedsetup import finish_hosted_setup
 from integrations.sandbox.connectwise.invoicing import void
 from integrations.sandbox.connectwise.kinds import BASE, KINDS
@@ -126,6 +127,11 @@ _RULES: dict[str, dict[str, Any]] = {
     "management": {"entry": role.IT},
     "managementBackups": {"entry": role.IT},
     "managementProducts": {"entry": role.IT},
+    "devicesIntegrations": {"entry": role.DEVICES},
+    "crossReferences": {"entry": role.DEVICES, "finish": finish_cross_reference},
+    "devicesLogins": {"entry": role.DEVICES},
+    "devicesNotifications": {"entry": role.DEVICES},
+    "configurationTypes": {"entry": role.CONFIGURATION},
 }
 
 
