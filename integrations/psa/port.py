@@ -24,7 +24,9 @@ from integrations.psa.wanted import (
 )
 
 Verdict = Literal["passed", "failed", "probably", "not needed", "skipped"]
-Feature = Literal["tickets", "closing", "billing", "statistics", "choices", "inbound", "hosted_tab", "cross_references"]
+Feature = Literal[
+    "tickets", "closing", "billing", "statistics", "choices", "inbound", "hosted_tab", "cross_references"
+]
 # How long a call may wait when a PSA counts calls: opens and closes go first, then notes and what a person waits for.
 Importance = Literal["ticket", "note", "report"]
 ChoiceKind = Literal[

@@ -25,7 +25,11 @@ _TABLES = {
         "configuration type",
         "System > Setup Tables > Configuration",
     ),
-    "agreementType": ("/finance/agreements/types", "agreement type", "System > Setup Tables > Agreement Type"),
+    "agreementType": (
+        "/finance/agreements/types",
+        "agreement type",
+        "System > Setup Tables > Agreement Type",
+    ),
 }
 _ADVICE = "In ConnectWise, System > Setup Tables > Managed Devices Integration > {name} > Cross-References: "
 
@@ -43,9 +47,7 @@ class CrossReferences:
         rows = sorted(self._rest.all(path), key=lambda row: number(text_of(row, "id")))
         matched = Matched.of(wanted.references, rows)
         table = _Table(self._rest, path, _ADVICE.format(name=text_of(integration, "name")))
-        outcomes: list[PlanItem | Finding | str] = [
-            table.planned(one, matched) for one in wanted.references
-        ]
+        outcomes: list[PlanItem | Finding | str] = [table.planned(one, matched) for one in wanted.references]
         outcomes += [_only_there(row, table.advice) for row in matched.left]
         return Plan.of(
             f"cross-references:{text_of(integration, 'id')}",

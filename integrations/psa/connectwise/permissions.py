@@ -252,9 +252,7 @@ AREAS: Sequence[RoleArea] = (
         function="Table Setup",
         customize="Company / Configuration",
         probe="/company/configurations/types",
-        needs=(
-            Need(feature="cross_references", levels=_INQUIRE, why="to find configuration types by name"),
-        ),
+        needs=(Need(feature="cross_references", levels=_INQUIRE, why="to find configuration types by name"),),
     ),
     RoleArea(
         module="System",
