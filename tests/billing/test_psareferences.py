@@ -32,17 +32,16 @@ def table(shop: Billed) -> DevicesTable:
     """ConnectWise's table, still empty; here two services have their Type: one storage, one servers."""
     made = DevicesTable(shop.sandbox)
     CrossReference.objects.all().delete()
-    reference(shop, "online-backup-storage-basic", "OBS-GB", type="Storage", level="Basic")
+    reference(shop, "basic-online-backup-storage", "OBS-GB", type="Storage", level="Basic")
     return made
 
 
 def reference(shop: Billed, service: str, product: str, at: Any = None, **words: str) -> CrossReference:
     level = at or shop.organization
     where = {"organization" if isinstance(level, Organization) else "client": level}
-    key, _ = Service.objects.get_or_create(key=service, defaults={"name": service, "unit": "Each"})
     made: CrossReference = CrossReference.objects.create(
         partner=shop.partner,
-        service=key,
+        service=Service.objects.get(key=service),
         product=shop.credentials.choices.get(kind="product", name=product),
         **{"configuration_type": "Backup Stats", **words},
         **where,
@@ -94,7 +93,9 @@ def test_a_manager_compares_confirms_and_finds_nothing_to_do_the_second_time(
     assert "Compare with ConnectWise" in browser.get(reverse("cross_references")).content.decode()
     answer = browser.post(page, {"what": "compare"})
     text = answer.content.decode()
-    assert all(word in text for word in ("BDR-GB", "OBS-GB", "OBS-SERVER", "Only in ConnectWise: Type Firewalls"))
+    assert all(
+        word in text for word in ("BDR-GB", "OBS-GB", "OBS-SERVER", "Only in ConnectWise: Type Firewalls")
+    )
     assert table.writes() == []
     digest = answer.context["compared"].plan.digest
     browser.post(page, {"what": "write", "digest": digest})
@@ -286,9 +287,9 @@ def test_one_comparison_is_written_at_a_time(shop: Billed, table: DevicesTable) 
         ReferenceRun.objects.create(**fields)
     with pytest.raises(IntegrityError), transaction.atomic():
         ReferenceRun.objects.filter(pk=run.pk).update(state="done")
+    sent = {"sent_at": run.asked_at, "finished_at": run.asked_at}
     with pytest.raises(IntegrityError), transaction.atomic():
-        now = clock.now()
-        ReferenceRun.objects.filter(pk=run.pk).update(state="observed", finished_at=now, sent_at=now)
+        ReferenceRun.objects.filter(pk=run.pk).update(state="observed", **sent)
 
 
 # --- What the table should say ----------------------------------------------------------------------------------------
@@ -298,7 +299,7 @@ def test_the_highest_level_speaks_and_what_a_lower_one_says_otherwise_is_told(
     shop: Billed, table: DevicesTable
 ) -> None:
     words = {"type": "Storage", "level": "Basic"}
-    reference(shop, "online-backup-storage-basic", "BDR-GB", shop.client, **words)
+    reference(shop, "basic-online-backup-storage", "BDR-GB", shop.client, **words)
     reference(
         shop, "online-backup-servers", "OBS-SERVER", shop.client, type="Servers", configuration_type="X"
     )
