@@ -6,7 +6,7 @@ one speaks; what a lower one says otherwise is told, and holds in our pushes as 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -59,14 +59,21 @@ def wanted(credentials: Credentials) -> Own:
     tree = Tree.of(credentials.partner_id)
     taken: dict[str, tuple[WantedReference, CrossReference]] = {}
     findings: list[Finding] = []
+    nameless: list[str] = []
     for row in sorted(rows, key=lambda row: (depth_of(row, tree), row.service.name, row.pk)):
-        reference = reference_of(row)
-        if problem := problem_of(row):
-            findings.append(problem)
+        assert row.product is not None  # the query's condition
+        if not row.type.strip():
+            nameless.append(f"{row.service.name} at {level_name(row)}")
             continue
+        if row.product.vanished_at is not None:
+            findings.append(gone(row, row.product.name))
+            continue
+        reference = reference_of(row)
         first, other = taken.setdefault(reference.words.casefold(), (reference, row))
         if first.product_id != reference.product_id:
             findings.append(conflict(row, other))
+    if nameless:
+        findings.append(without_type(nameless))
     return Own(
         WantedSetup(
             solution=settings.MANAGEMENT_SOLUTION,
@@ -98,17 +105,19 @@ def level_name(row: CrossReference) -> str:
     return str(row.organization or row.client)
 
 
-def problem_of(row: CrossReference) -> Finding | None:
-    assert row.product is not None
+def without_type(names: Sequence[str]) -> Finding:
+    return Finding(
+        key="without_type",
+        code="reference_without_type",
+        text=f"Without a Type, by which the table tells services apart: {', '.join(names)}.",
+        advice="Set Level and Type on Cross-references; the sheet for the administrator proposes them.",
+    )
+
+
+def gone(row: CrossReference, product: str) -> Finding:
     name = f"{row.service.name} at {level_name(row)}"
-    if not row.type.strip():
-        text = f"{name} has no Type, by which the table tells services apart."
-        advice = "Set its Level and Type on Cross-references."
-        return Finding(key=name, code="reference_without_type", text=text, advice=advice)
-    if row.product.vanished_at is not None:
-        text = f"{name} leads to {row.product.name}, which the PSA does not offer any more."
-        return Finding(key=name, code="product_gone", text=text, advice="Choose another product for it.")
-    return None
+    text = f"{name} leads to {product}, which the PSA does not offer any more."
+    return Finding(key=name, code="product_gone", text=text, advice="Choose another product for it.")
 
 
 def conflict(row: CrossReference, first: CrossReference) -> Finding:

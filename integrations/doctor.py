@@ -50,7 +50,7 @@ def features_in_use(row: Credentials) -> Asked:
             used.update(features)
         if in_effect == {Mode.OBSERVE}:
             observed.update(features)
-    if "billing" in observed:
+    if "cross_references" in used and "billing" in observed:
         observed.add("cross_references")
     return asked(used, observed)
 

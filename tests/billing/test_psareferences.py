@@ -16,6 +16,8 @@ from billing.models import CrossReference, ReferenceRun, Service
 from billing.proof_world import Billed
 from integrations import doctor
 from integrations.models import Choice
+from integrations.psa.connectwise import ConnectWisePsa
+from integrations.psa.plan import Applied, Plan
 from integrations.sandbox import running_sandbox
 from portal import clock
 from portal.models import AuditEntry, Organization
@@ -197,24 +199,43 @@ def test_a_lost_answer_is_looked_for_and_never_sent_twice(
     assert (is_found, len(table.writes())) == ((True, 1) if fault == "commit_then_drop" else (False, 2))
 
 
-def test_a_worker_that_died_with_a_line_on_its_way_leaves_doubt_and_no_second_line(
-    shop: Billed, table: DevicesTable
+class Killed(BaseException):
+    """The worker's process ends here, and notes nothing more."""
+
+
+@pytest.mark.parametrize("write", [1, 2])
+@pytest.mark.parametrize("is_carried_out", [True, False])
+def test_a_worker_that_dies_with_a_line_on_its_way_leaves_doubt_and_no_second_line(
+    is_carried_out: bool, write: int, shop: Billed, table: DevicesTable, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Killed between the PSA's yes and our note of it."""
+    servers(shop)
     run = asked(shop)
-    lines = [{**run.lines[0], "state": "sent"}]
-    table.add()
-    now = clock.now()
-    ReferenceRun.objects.filter(pk=run.pk).update(lines=lines, sent_at=now, taken_at=now, turn=1)
+    passes = iter(range(1, 9))
+    apply = ConnectWisePsa.apply
+
+    def dying(psa: ConnectWisePsa, plan: Plan) -> Applied:
+        is_now = next(passes) == write
+        if is_now and not is_carried_out:
+            raise Killed
+        applied = apply(psa, plan)
+        if is_now:
+            raise Killed
+        return applied
+
+    monkeypatch.setattr(ConnectWisePsa, "apply", dying)
+    with pytest.raises(Killed):
+        carried_out(run)
     jobs.look_after_references()
     run.refresh_from_db()
-    assert (run.turn, states(run)) == (1, ["sent"]), "somebody has it"
-    ReferenceRun.objects.filter(pk=run.pk).update(taken_at=now - referenceruns.LEASE - timedelta(seconds=1))
+    assert (run.turn, states(run)[write - 1]) == (1, "sent"), "it may still be at work"
+    died = clock.now() - referenceruns.LEASE - timedelta(seconds=1)
+    ReferenceRun.objects.filter(pk=run.pk).update(taken_at=died)
     jobs.look_after_references()
     run.refresh_from_db()
-    assert (run.state, states(run)) == ("in_doubt", ["in_doubt"])
+    assert (run.state, states(run)[write - 1]) == ("in_doubt", "in_doubt")
     assert later(run).state == "done"
-    assert (run.lines[0]["text"], table.lines(), table.writes()) == (referenceruns.FOUND, [LINE], [])
+    assert sorted(line[0] for line in table.lines()) == ["Servers", "Storage"]
+    assert table.writes() == ["POST", "POST"]
 
 
 def test_whoever_lost_the_run_to_another_writes_nothing_more(
