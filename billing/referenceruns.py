@@ -42,6 +42,7 @@ KEPT_EXCHANGES = 30
 FEATURE = "cross_references"
 OPEN = ("planned", "sent", "in_doubt")
 OBSERVED = "Observe mode: nothing was written."
+REPLACED = "This connection is not in effect any more."
 FOUND = "Found in the PSA: it was carried out although no answer came."
 ALREADY = "It was there already."
 CHANGED = "What would be written has changed since it was shown."
@@ -135,6 +136,8 @@ def carry_out(run_id: uuid.UUID) -> None:
     try:
         if (left := unsettled(run)) > 0:
             keep(run, due_at=clock.now() + timedelta(seconds=left), taken_at=None)
+        elif not psareferences.is_offered(run.credentials):
+            end(run, REPLACED)
         elif psareferences.mode_of(run.credentials) == "observe":
             end(run, OBSERVED)
         elif run.credentials.lane.breaker or run.credentials.lane.is_paused:

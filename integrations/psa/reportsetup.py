@@ -23,8 +23,11 @@ class WantedReference:
 
     @property
     def words(self) -> str:
-        """What tells it from the others, as people read it."""
-        return " / ".join(word for word in self.all_words if word)
+        """What tells it from the others, as people read it: no two that differ read the same."""
+        read = [f"“{word}”" if "/" in word else word or "–" for word in self.all_words]
+        while read and read[-1] == "–":
+            read.pop()
+        return " / ".join(read)
 
 
 @dataclass(frozen=True, kw_only=True)

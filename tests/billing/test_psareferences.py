@@ -15,7 +15,8 @@ from billing.decisions import Decider, Refused
 from billing.models import CrossReference, ReferenceRun, Service
 from billing.proof_world import Billed
 from integrations import doctor
-from integrations.models import Choice
+from integrations.models import Choice, Credentials
+from integrations.models.connections import Standing
 from integrations.psa.connectwise import ConnectWisePsa
 from integrations.psa.plan import Applied, Plan
 from integrations.sandbox import running_sandbox
@@ -150,6 +151,13 @@ def test_a_mode_that_turns_to_observe_before_the_write_stops_it(shop: Billed, ta
     shop.mode("observe")
     assert carried_out(run).state == "failed"
     assert (run.lines[0]["text"], table.writes()) == (f"Not sent. {referenceruns.OBSERVED}", [])
+
+
+def test_a_connection_that_was_replaced_before_the_write_stops_it(shop: Billed, table: DevicesTable) -> None:
+    run = asked(shop)
+    Credentials.objects.filter(pk=shop.credentials.pk).update(standing=Standing.FORMER)
+    assert carried_out(run).state == "failed"
+    assert (run.error_text, table.writes()) == (referenceruns.REPLACED, [])
 
 
 def test_in_approve_mode_the_confirmation_is_the_approval(shop: Billed, table: DevicesTable) -> None:
@@ -330,3 +338,18 @@ def test_the_highest_level_speaks_and_what_a_lower_one_says_otherwise_is_told(
     assert found == {("Storage", "Basic"): "OBS-GB", ("Servers", ""): "OBS-SERVER"}
     assert sorted(one.code for one in own.findings) == ["conflict", "reference_without_type"]
     assert all(one.advice for one in own.findings)
+
+
+def test_words_that_stand_in_other_places_are_other_lines(shop: Billed, table: DevicesTable) -> None:
+    CrossReference.objects.all().delete()
+    places: tuple[dict[str, str], ...] = (
+        {"type": "A", "level": "B", "configuration_type": ""},
+        {"type": "A", "level": "", "configuration_type": "B"},
+        {"type": "A / B", "level": "", "configuration_type": ""},
+    )
+    services = ("online-backup-servers", "bdr-servers", "bdr-desktops")
+    for service, words in zip(services, places, strict=True):
+        reference(shop, service, "OBS-GB", **words)
+    own = psareferences.wanted(shop.credentials)
+    assert len({one.words for one in own.setup.references}) == 3
+    assert own.findings == ()

@@ -123,7 +123,7 @@ def _reference(wanted: WantedReference, rows: Sequence[Row], where: str) -> Chec
     row = {"Type": wanted.vendor_type, "Level": wanted.vendor_level, "Product": wanted.product_name}
     row |= {"Agreement Type": wanted.agreement_type, "Configuration Type": wanted.configuration_type}
     told = ", ".join(f"{name} {value}" for name, value in row.items() if value)
-    fix = f"{where}Cross-References > New Item: {told}."
+    fix = f"{where}Cross-References > New Item: {told}. Or here: Cross-references > Compare with ConnectWise."
     same = [
         one
         for one in rows
