@@ -25,6 +25,7 @@ from billing.models import (
     PushRun,
     Question,
     ReadingOrder,
+    ReferenceRun,
     ReportRun,
     ReportSetup,
     ReportTick,
@@ -169,6 +170,13 @@ class ReportRunAdmin(TenantLogAdmin):
     list_display = ("started_at", "client", "month", "state", "broken", "finished_at")
     list_filter = ("state",)
     search_fields = ("client__name",)
+
+
+@admin.register(ReferenceRun)
+class ReferenceRunAdmin(TenantLogAdmin):
+    list_display = ("asked_at", "credentials", "asked_as", "state", "error_text", "finished_at")
+    list_filter = ("state",)
+    search_fields = ("credentials__public_key", "asked_as")
 
 
 @admin.register(ReportSetup)

@@ -289,6 +289,7 @@ ROOM = Room(
         "MonthNumbers": "what a month came to",
         "AgreementReading": "our copy of what the PSA says",
         "ReadingOrder": "work that was asked for",
+        "ReferenceRun": "what was written to the PSA",
         "EvidencePack": "what was written down of a month",
         "PackLink": "a key; who has it may look",
     },

@@ -7,10 +7,12 @@ import uuid
 from billing import (
     months,
     pushdays,
+    referenceruns,
     reportorders,
     reportsetup,
     synchronize,
 )
+from portal import onebyone
 from portal.models import Partner
 
 
@@ -24,6 +26,14 @@ def report_due() -> None:
 
 def verify_report_setup(credentials_id: str) -> None:
     reportsetup.verify(credentials_id)
+
+
+def write_references(run_id: str) -> None:
+    referenceruns.carry_out(uuid.UUID(run_id))
+
+
+def look_after_references() -> None:
+    onebyone.each(referenceruns.due(), referenceruns.carry_out, what="Cross-references")
 
 
 def push_days() -> None:

@@ -6,14 +6,13 @@ import uuid
 from dataclasses import asdict
 from typing import Any
 
-from django.conf import settings
-
+from billing import psareferences
 from billing.decisions import Decider
-from billing.models import CrossReference, ReportSetup, ReportTick
+from billing.models import ReportSetup, ReportTick
 from integrations import connections
 from integrations.models import Credentials
 from integrations.psa.errors import PsaError
-from integrations.psa.reportsetup import WantedReference, WantedSetup
+from integrations.psa.reportsetup import WantedSetup
 from portal import background, clock, database
 
 JOB = "billing.jobs.verify_report_setup"
@@ -57,22 +56,7 @@ def verify(credentials_id: str) -> ReportSetup | None:
 
 def wanted_setup(credentials: Credentials) -> WantedSetup:
     """One row for each cross-reference that names a Type, and leads to a product of this connection."""
-    rows = CrossReference.objects.filter(partner_id=credentials.partner_id, product__credentials=credentials)
-    rows = rows.exclude(type="").filter(is_billed=True).select_related("service", "product")
-    seen: dict[tuple[str, str], WantedReference] = {}
-    for row in rows.order_by("service__name", "pk"):
-        assert row.product is not None  # the query's condition
-        reference = WantedReference(
-            service=row.service.name,
-            vendor_type=row.type,
-            vendor_level=row.level,
-            product_id=row.product.psa_id,
-            product_name=row.product.name,
-            agreement_type=row.agreement_type,
-            configuration_type=row.configuration_type,
-        )
-        seen.setdefault((row.type, row.level), reference)
-    return WantedSetup(solution=settings.MANAGEMENT_SOLUTION, references=tuple(seen.values()))
+    return psareferences.wanted(credentials).setup
 
 
 # --- Ticked by hand ---------------------------------------------------------------------------------------------------

@@ -19,6 +19,7 @@ from billing import (
     crossreferences,
     crossreferencesheet,
     products,
+    psareferences,
     terms,
     usagesheet,
 )
@@ -129,8 +130,12 @@ def cross_references(request: PageRequest) -> HttpResponse:
             clients[key] = row.client
     lines = [(node, len(tree.upwards(node.pk)) - 1, by_level.get(node.pk, 0)) for node in tree.by_id.values()]
     own = [(client, by_level[key]) for key, client in clients.items()]
+    found = effective.by_level(request.partner.pk).values()
+    connections = [(row, psareferences.is_offered(row)) for row in found if row.kind != Kind.NONE]
     return pages.show(
-        request, "billing/cross_references.html", {"lines": lines, "clients": own, "form": SheetForm()}
+        request,
+        "billing/cross_references.html",
+        {"lines": lines, "clients": own, "form": SheetForm(), "connections": connections},
     )
 
 

@@ -5,6 +5,7 @@ from django.urls import path
 from billing import (
     monthviews,
     pushviews,
+    referenceviews,
     setupviews,
     statisticsviews,
     views,
@@ -18,6 +19,12 @@ urlpatterns = [
     path("clients/<uuid:pk>/report/approve", statisticsviews.approve_report, name="approve_report"),
     path("connections/<uuid:pk>/report-setup", statisticsviews.verify_setup, name="verify_report_setup"),
     path("connections/<uuid:pk>/report-setup/tick", statisticsviews.tick_setup, name="tick_report_setup"),
+    path("connections/<uuid:pk>/cross-references", referenceviews.psa_references, name="psa_references"),
+    path(
+        "connections/<uuid:pk>/cross-references/progress",
+        referenceviews.psa_references_progress,
+        name="psa_references_progress",
+    ),
     path("clients/<uuid:pk>/agreement/choose", setupviews.choose_agreement, name="choose_agreement"),
     path("clients/<uuid:pk>/billing/preview", pushviews.client_preview, name="client_preview"),
     path("billing/preview", pushviews.preview, name="billing_preview"),

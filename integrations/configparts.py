@@ -25,7 +25,7 @@ FROM_ENVIRONMENT = re.compile(r"^env:(PSA_SECRET_[A-Z0-9_]{1,100})$")
 SKIP = "skip"
 SIGN_IN = ("kind", "site_url", "login_company", "public_key", "secret")
 LIMITS = ("calls_per_minute", "concurrency")
-EXTRAS = ("inbound", "hosted_tab")
+EXTRAS = doctor.EXTRAS
 
 
 class Unread:

@@ -27,6 +27,7 @@ MODULES: Mapping[str, tuple[Feature, ...]] = {
     "billing": ("billing",),
     "statistics": ("statistics",),
 }
+EXTRAS: tuple[Feature, ...] = ("inbound", "hosted_tab", "cross_references")
 ONLY_WHEN_SAID = ("statistics",)
 
 
@@ -49,12 +50,16 @@ def features_in_use(row: Credentials) -> Asked:
             used.update(features)
         if in_effect == {Mode.OBSERVE}:
             observed.update(features)
+    if "cross_references" in used and "billing" in observed:
+        observed.add("cross_references")
     return asked(used, observed)
 
 
 def extras_of(kind: str) -> tuple[Feature, ...]:
     """What may be ticked besides the modules."""
-    return ("inbound", "hosted_tab") if kinds.ABILITIES[kind].hosted_tab else ("inbound",)
+    found = kinds.ABILITIES[kind]
+    offered = {"inbound": True, "hosted_tab": found.hosted_tab, "cross_references": found.cross_references}
+    return tuple(name for name in EXTRAS if offered[name])
 
 
 def _extras(row: Credentials) -> list[Feature]:

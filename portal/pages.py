@@ -307,6 +307,7 @@ MENU = (
         "cross_references",
         "cross_references_of",
         "cross_references_import",
+        "psa_references",
         group="My Partnership",
     ),
     item("Billing Settings", "billing_overview", "billing_settings", group="My Partnership"),

@@ -21,6 +21,7 @@ EVERY: dict[str, int] = {
     "alerts.jobs.sweep": 10,
     "billing.jobs.report_due": 60,
     "billing.jobs.look_after_months": 10,
+    "billing.jobs.look_after_references": 1,
     "billing.jobs.push_days": 5,
     "billing.jobs.synchronize_due": 60,
     "integrations.jobs.follow": 1,

@@ -19,6 +19,7 @@ from billing.models.reconciliations import (
     PackLink,
     ReadingOrder,
 )
+from billing.models.references import ReferenceRun
 from billing.models.settings import BillingSettings, PushDay, Schedule
 from billing.models.statistics import BackupStatistics, ReportRun, ReportSetup, ReportTick, ReportWindow
 from billing.models.usage import Usage
@@ -40,6 +41,7 @@ __all__ = [
     "PushRun",
     "Question",
     "ReadingOrder",
+    "ReferenceRun",
     "ReportRun",
     "ReportSetup",
     "ReportTick",

@@ -55,6 +55,17 @@ class SetUp(Protocol):
     def check(self, wanted: WantedSetup) -> list[Check]: ...
 
 
+class References(Protocol):
+    def plan(self, wanted: WantedSetup) -> Plan: ...
+
+
+class NoReferences:
+    """For PSAs that have no table of cross-references of their own."""
+
+    def plan(self, wanted: WantedSetup) -> Plan:
+        raise Misconfigured("This PSA has no table of cross-references.", field="kind")
+
+
 class Products(Protocol):
     def plan(self, wanted: WantedProduct) -> Plan: ...
 
@@ -98,6 +109,7 @@ class Adapter(ABC):
     following: Followed
     callbacks: Calling
     tabs: Tabbed = NoTabs()
+    references: References = NoReferences()
 
     def __init__(self, transport: Transport, on_close: Callable[[], None] | None) -> None:
         self.transport = transport
@@ -160,6 +172,9 @@ class Adapter(ABC):
 
     def check_report_setup(self, wanted: WantedSetup) -> list[Check]:
         return self.setup.check(wanted)
+
+    def plan_references(self, wanted: WantedSetup) -> Plan:
+        return self.references.plan(wanted)
 
     def plan_product(self, wanted: WantedProduct) -> Plan:
         return self.products.plan(wanted)

@@ -54,6 +54,7 @@ _CONNECTWISE = Abilities(
     fractional_quantities=True,
     statistics=True,
     hosted_tab=True,
+    cross_references=True,
     incremental=CONNECTWISE_INCREMENTAL,
     labels={
         "company": "Company",

@@ -24,7 +24,9 @@ from integrations.psa.wanted import (
 )
 
 Verdict = Literal["passed", "failed", "probably", "not needed", "skipped"]
-Feature = Literal["tickets", "closing", "billing", "statistics", "choices", "inbound", "hosted_tab"]
+Feature = Literal[
+    "tickets", "closing", "billing", "statistics", "choices", "inbound", "hosted_tab", "cross_references"
+]
 # How long a call may wait when a PSA counts calls: opens and closes go first, then notes and what a person waits for.
 Importance = Literal["ticket", "note", "report"]
 ChoiceKind = Literal[
@@ -266,6 +268,10 @@ class Psa(Protocol):
     def check_report_setup(self, wanted: WantedSetup) -> list[Check]:
         """Whether what an administrator sets up once for the report is as it must be; reads only."""
 
+    def plan_references(self, wanted: WantedSetup) -> Plan:
+        """The PSA's own table of cross-references as it should be: items by their words, what is only there as
+        findings `reference_only_there`. Raises `errors.Misconfigured` where `Abilities.cross_references` is False."""
+
     def plan_product(self, wanted: WantedProduct) -> Plan:
         """Nothing to do when it is there: then `found` has its `id`. What stands in the way is a finding."""
 
@@ -285,6 +291,7 @@ class Psa(Protocol):
 class Abilities:
     """What a PSA can do at all; pages hide the rest. Lengths are characters.
 
+    `cross_references` whether the PSA has a table of them that we may keep in step.
     `incremental` names the kinds of choices that can be asked for what changed since a moment.
     `invoice_lines` whether invoices tell their lines, `past_lines` whether agreement lines of a past day can be read.
     `writes_settle_after` (seconds): how long the PSA may go on carrying out a write after we stopped waiting for it.
@@ -296,6 +303,7 @@ class Abilities:
     fractional_quantities: bool
     statistics: bool
     hosted_tab: bool
+    cross_references: bool = False
     incremental: frozenset[ChoiceKind] = frozenset()
     writes_settle_after: float = 0.0
     invoice_lines: bool = False

@@ -26,6 +26,7 @@ FEATURE_NAMES: Mapping[Feature, str] = {
     "choices": "Choices and company mapping",
     "inbound": "Changes told by the PSA",
     "hosted_tab": "Tab inside the PSA",
+    "cross_references": "Cross-references kept in the PSA",
 }
 NOT_TRIED = "Not tried."
 TOO_SLOW = "Not tried: the PSA answered too slowly for the calls before. Test again later."

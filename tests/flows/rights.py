@@ -206,6 +206,8 @@ PAGES = {
     "conditions": ("viewer", "nobody"),
     "connections/<uuid:pk>/change": ("viewer", "manager"),
     "connections/<uuid:pk>/changed": ("viewer", "nobody"),
+    "connections/<uuid:pk>/cross-references": ("viewer", "manager"),
+    "connections/<uuid:pk>/cross-references/progress": ("viewer", "nobody"),
     "connections/<uuid:pk>/following": ("nobody", "manager"),
     "connections/<uuid:pk>/options": ("viewer", "nobody"),
     "connections/<uuid:pk>/reload": ("nobody", "manager"),

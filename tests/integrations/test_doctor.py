@@ -86,6 +86,13 @@ def test_what_no_mode_speaks_of_is_ticked(row: Credentials) -> None:
     assert row.also_used == ["hosted_tab"]
 
 
+def test_cross_references_that_are_only_observed_need_no_right_to_write(row: Credentials) -> None:
+    doctor.ask(row, ["cross_references"])
+    assert doctor.features_in_use(row).observed == frozenset()
+    Organization.objects.update(billing_mode="observe")
+    assert doctor.features_in_use(row).observed == {"billing", "cross_references"}
+
+
 # --- The visit -------------------------------------------------------------------------------------------------------
 
 

@@ -57,11 +57,14 @@ def test_tickets_need_add_edit_and_inquire_and_closing_a_right_of_its_own() -> N
 
 
 @pytest.mark.parity("S3-13")
-def test_only_the_hosted_tab_writes_to_table_setup() -> None:
+def test_only_the_hosted_tab_and_cross_references_write_to_table_setup() -> None:
     found = areas(role(*EVERYTHING), "Table Setup")
     writes = {name for name, levels in found.items() if levels != {"Inquire"}}
-    assert writes == {"System > Table Setup (General / Manage Hosted API)"}
-    without = [feature for feature in EVERYTHING if feature != "hosted_tab"]
+    assert writes == {
+        "System > Table Setup (General / Manage Hosted API)",
+        "System > Table Setup (Company / Managed Devices Integration)",
+    }
+    without = [feature for feature in EVERYTHING if feature not in ("hosted_tab", "cross_references")]
     assert set().union(*areas(role(*without), "Table Setup").values()) == {"Inquire"}
 
 

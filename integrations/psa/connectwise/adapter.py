@@ -7,6 +7,8 @@ from collections.abc import Callable, Collection
 from integrations.psa.connectwise.agreements import Agreements, changed, require_taken
 from integrations.psa.connectwise.callbacks import Callbacks
 from integrations.psa.connectwise.catalogue import Catalogue
+from integrations.psa.connectwise.crossreferences import RECORD as REFERENCE
+from integrations.psa.connectwise.crossreferences import CrossReferences, require_reference
 from integrations.psa.connectwise.following import Following
 from integrations.psa.connectwise.options import Options
 from integrations.psa.connectwise.permissions import Doctor
@@ -45,6 +47,7 @@ class ConnectWisePsa(Adapter):
         self.agreements = Agreements(self._rest)
         self.reports = Reports(self._rest)
         self.setup = ReportSetup(self._rest)
+        self.references = CrossReferences(self._rest)
         self.products = Catalogue(self._rest)
         self.options = Options(self._rest)
         self.following = Following(self._rest, sign_in)
@@ -62,6 +65,8 @@ class ConnectWisePsa(Adapter):
             require_taken(row, item.after)
         elif item.record == REPORT_ENTRY:
             require_entry(row, item.after)
+        elif item.record == REFERENCE:
+            require_reference(row, item.request)
         record_id = item.record_id or text_of(row, "id")
         return AppliedItem(
             key=item.key, action=item.action, record_id=record_id, answer=self._answer(item, row)

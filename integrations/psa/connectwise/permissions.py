@@ -233,6 +233,34 @@ AREAS: Sequence[RoleArea] = (
         probe="/system/connectWiseHostedScreens",
         needs=(Need(feature="hosted_tab", levels=("Add", "Edit", "Inquire"), why="to register the tab"),),
     ),
+    RoleArea(
+        module="System",
+        function="Table Setup",
+        customize="Company / Managed Devices Integration",
+        probe="/company/managedDevicesIntegrations",
+        below="crossReferences",
+        needs=(
+            Need(
+                feature="cross_references",
+                levels=("Add", "Edit", "Inquire"),
+                why="to keep ConnectWise's own cross-references in step",
+            ),
+        ),
+    ),
+    RoleArea(
+        module="System",
+        function="Table Setup",
+        customize="Company / Configuration",
+        probe="/company/configurations/types",
+        needs=(Need(feature="cross_references", levels=_INQUIRE, why="to find configuration types by name"),),
+    ),
+    RoleArea(
+        module="System",
+        function="Table Setup",
+        customize="Agreements / Agreement Type",
+        probe="/finance/agreements/types",
+        needs=(Need(feature="cross_references", levels=_INQUIRE, why="to find agreement types by name"),),
+    ),
 )
 
 
@@ -265,7 +293,7 @@ class Granted:
 
 
 class Doctor:
-    """At most 17 calls, all GET: four of the ladder, one for each list that is probed, one for additions.
+    """At most 21 calls, all GET: four of the ladder, one for each list that is probed, one for each list below one.
 
     One more for each list that this ConnectWise does not know, since a 404 may mean that it was upgraded.
     """

@@ -96,14 +96,30 @@ _HOSTED = Module(
     name="System > Table Setup (General / Manage Hosted API)",
     where="System: Table Setup (Add, Edit, Inquire: All); its customize list must allow General / Manage Hosted API",
 )
+_DEVICES = Module(
+    name="System > Table Setup (Company / Managed Devices Integration)",
+    where="System: Table Setup (Add, Edit, Inquire: All); its customize list must allow Company / Managed Devices"
+    " Integration",
+)
+_CONFIGURATION_TYPES = Module(
+    name="System > Table Setup (Company / Configuration)",
+    where="System: Table Setup (Inquire: All); its customize list must allow Company / Configuration",
+)
+_AGREEMENT_TYPES = Module(
+    name="System > Table Setup (Agreements / Agreement Type)",
+    where="System: Table Setup (Inquire: All); its customize list must allow Agreements / Agreement Type",
+)
 _SYSTEM = Module(name="System", where="System: the function that this needs")
 _BY_PATH = (
     ("service/tickets", _TICKETS),
     ("service/", _TABLES),
     ("company/companies", _COMPANIES),
     ("company/contacts", _CONTACTS),
+    ("company/configurations/types", _CONFIGURATION_TYPES),
     ("company/configurations", _CONFIGURATIONS),
     ("company/managementitsolutions", _REPORTS),
+    ("company/manageddevicesintegrations", _DEVICES),
+    ("finance/agreements/types", _AGREEMENT_TYPES),
     ("finance/agreements", _AGREEMENTS),
     ("procurement/catalog", _CATALOG),
     ("procurement/", _PRODUCTS),

@@ -97,12 +97,16 @@ def _integration_missing(wanted: WantedSetup, number_found: int) -> Check:
         if number_found
         else f"No managed devices integration uses the solution “{wanted.solution}”."
     )
-    fix = (
+    fix = "Keep one of them." if number_found else integration_advice(wanted.solution)
+    return _failed("Managed Devices Integration", detail, fix)
+
+
+def integration_advice(solution: str) -> str:
+    return (
         "In ConnectWise, System > Setup Tables > Managed Devices Integration > New Item: choose the solution"
-        f" {wanted.solution}, the integrator login, Login By Global, tick Disable Newly Discovered Cross-References,"
+        f" {solution}, the integrator login, Login By Global, tick Disable Newly Discovered Cross-References,"
         " Billing Level Detailed, tick Match on Serial Number, leave the rest, and save."
     )
-    return _failed("Managed Devices Integration", detail, "Keep one of them." if number_found else fix)
 
 
 def _settings(row: Row, name: str) -> Iterator[Check]:
@@ -119,7 +123,7 @@ def _reference(wanted: WantedReference, rows: Sequence[Row], where: str) -> Chec
     row = {"Type": wanted.vendor_type, "Level": wanted.vendor_level, "Product": wanted.product_name}
     row |= {"Agreement Type": wanted.agreement_type, "Configuration Type": wanted.configuration_type}
     told = ", ".join(f"{name} {value}" for name, value in row.items() if value)
-    fix = f"{where}Cross-References > New Item: {told}."
+    fix = f"{where}Cross-References > New Item: {told}. Or here: Cross-references > Compare with ConnectWise."
     same = [
         one
         for one in rows

@@ -255,7 +255,11 @@ class ConnectWise:
             return self._read_many(collection, route.action, request)
         if route.action == "create":
             record = collection.create(json_body(request))
-            return 201, collection.shown(record), (("Location", f"{_url(request)}/{record['id']}"),)
+            return (
+                resource.created_as,
+                collection.shown(record),
+                (("Location", f"{_url(request)}/{record['id']}"),),
+            )
         if route.action == "delete":
             collection.delete(ids[0])
             return 204, None, ()

@@ -30,6 +30,7 @@ from integrations.sandbox.connectwise.customfields import (
     with_custom_fields,
 )
 from integrations.sandbox.connectwise.desk import Desk
+from integrations.sandbox.connectwise.devicesintegration import finish_cross_reference
 from integrations.sandbox.connectwise.hostedsetup import finish_hosted_setup
 from integrations.sandbox.connectwise.invoicing import void
 from integrations.sandbox.connectwise.kinds import BASE, KINDS
@@ -83,9 +84,9 @@ def _freely(desk: Desk, record: Record) -> None:
 class Resource:
     """`path` has `*` for ids; `may` is some of read, create, patch, put, delete; `writes_as` the right a POST needs.
 
-    `entry` is the one of the function's customize list that has to be allowed. `removing` may refuse a deletion,
-    `removed` follows it. `rows` gathers what a list holds that is more than its table's rows, `hidden`
-    tells which rows it leaves out.
+    `entry` is the one of the function's customize list that has to be allowed, `created_as` the status of a POST's
+    answer. `removing` may refuse a deletion, `removed` follows it. `rows` gathers what a list holds that is more than
+    its table's rows, `hidden` tells which rows it leaves out.
     """
 
     path: str
@@ -103,6 +104,7 @@ class Resource:
     shown: Callable[[Record], Record] | None = None
     can_search: bool = False
     entry: str = ""
+    created_as: int = 201
     rows: Callable[[Desk, int], Table] | None = None
     hidden: Callable[[Desk, Record], bool] | None = None
 
@@ -126,6 +128,11 @@ _RULES: dict[str, dict[str, Any]] = {
     "management": {"entry": role.IT},
     "managementBackups": {"entry": role.IT},
     "managementProducts": {"entry": role.IT},
+    "devicesIntegrations": {"entry": role.DEVICES},
+    "crossReferences": {"entry": role.DEVICES, "finish": finish_cross_reference, "created_as": 200},
+    "devicesLogins": {"entry": role.DEVICES, "created_as": 200},
+    "devicesNotifications": {"entry": role.DEVICES, "created_as": 200},
+    "configurationTypes": {"entry": role.CONFIGURATION},
 }
 
 

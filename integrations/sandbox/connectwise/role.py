@@ -29,6 +29,7 @@ class Function:
 
 BOARDS, PRIORITY, SOURCE = "Service / Service Board", "Service / Priority", "Service / Source"
 IT, HOSTED = "General / Management IT", "General / Manage Hosted API"
+DEVICES, CONFIGURATION = "Company / Managed Devices Integration", "Company / Configuration"
 ADDITIONS = "Additions"
 FUNCTIONS = {
     "company_maintenance": Function("Companies", "Company Maintenance", deletes=True),
@@ -40,7 +41,11 @@ FUNCTIONS = {
     "service_tickets": Function("Service Desk", "Service Tickets", deletes=True),
     "close_service_tickets": Function("Service Desk", "Close Service Tickets"),
     "merge_tickets": Function("Service Desk", "Merge Tickets"),
-    "table_setup": Function("System", "Table Setup", customize=(BOARDS, PRIORITY, SOURCE, IT, HOSTED)),
+    "table_setup": Function(
+        "System",
+        "Table Setup",
+        customize=(BOARDS, PRIORITY, SOURCE, IT, HOSTED, DEVICES, CONFIGURATION),
+    ),
     "member_maintenance": Function("System", "Member Maintenance"),
     "api_reports": Function("System", "API Reports"),
     # No vendor's page says which right callbacks need; this one is ours.

@@ -22,7 +22,7 @@ from integrations.psa.connectwise.rest import headers_for
 from integrations.psa.errors import PsaError, Throttled, Unreachable
 from integrations.psa.plan import Plan, PlanItem, Request
 from integrations.psa.port import Psa, SignIn
-from integrations.psa.reportsetup import WantedSetup
+from integrations.psa.reportsetup import WantedReference, WantedSetup
 from integrations.psa.transport import SharedConnection, Transport
 from integrations.psa.wanted import (
     WantedDevice,
@@ -111,6 +111,15 @@ LINES = WantedLines(
     company_id="250",
     lines=(WantedLine(key="gb", product_id="301", product_name="GB", quantity=Decimal(5)),),
 )
+REFERENCE = WantedReference(
+    service="GB",
+    vendor_type="Storage",
+    vendor_level="Basic",
+    product_id="301",
+    product_name="GB",
+    configuration_type="Backup Stats",
+    agreement_type="Backup",
+)
 CLOSED = WantedTicket(external_ref="p:1", state="closed", company_id="250", summary="x", known_id="17")
 OPENED = WantedTicket(
     external_ref="p:1", state="open", company_id="250", summary="x", board_id="2", priority_id="2"
@@ -132,6 +141,9 @@ READS: dict[str, Callable[[Psa], Any]] = {
     "plan lines": lambda psa: psa.plan_lines(LINES),
     "plan report": lambda psa: psa.plan_report(REPORT),
     "report setup": lambda psa: psa.check_report_setup(WantedSetup(solution="EFS Backup")),
+    "plan references": lambda psa: psa.plan_references(
+        WantedSetup(solution="EFS Backup", references=(REFERENCE,))
+    ),
     "plan product": lambda psa: psa.plan_product(WantedProduct(identifier="A", description="A")),
 }
 WRITES = ("ticket", "report", "product")
@@ -166,7 +178,7 @@ NAMES = re.findall(
     " successfulBackupJobs totalServers backupSuccesses lastBackupDate activeFlag version title ticketNumber externalID"
     " companyID queueID createDate resolution contractType startDate contractID serviceID units isActive companyName"
     " isPickList picklistValues isRequired length url webUrl isDefaultContract emailAddress userDefinedFields ticketID"
-    " periodType",
+    " periodType solution vendorType vendorLevel configurationType agreementType",
 )
 
 

@@ -211,9 +211,14 @@ def test_what_this_connectwise_does_not_have_is_not_called_forbidden(psa: Connec
     [
         ("inbound", "system/callbacks", "System > Callbacks"),
         ("hosted_tab", "connectwisehostedscreens", "System > Table Setup (General / Manage Hosted API)"),
+        (
+            "cross_references",
+            "managedDevicesIntegrations",
+            "System > Table Setup (Company / Managed Devices Integration)",
+        ),
     ],
 )
-def test_inbound_and_hosted_tab_are_probed_where_they_are_asked_for(
+def test_what_no_mode_speaks_of_is_probed_where_it_is_asked_for(
     feature: Feature, path: str, name: str, psa: ConnectWisePsa, sandbox: Sandbox
 ) -> None:
     assert by_name(psa.check(["tickets"]))[name].verdict == "not needed"
