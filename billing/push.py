@@ -226,8 +226,8 @@ class Push:
     def remember(
         self, lines: WantedLines, guarded: Guarded, state: str, *, instead_of: PushRun | None = None
     ) -> PushRun:
-        """Store the run, with before and after, before anything is written. Who asked for a plan asked as well for the
-        one that is planned `instead_of` it.
+        """Store the run, with before and after, before anything is written. Whoever asked for this one did; when nobody
+        has, who asked for the plan that it is `instead_of`.
         """
         links = list(agreement_links(self.client, self.task.credentials).values())
         sends = state == PushRun.State.PLANNED and guarded.plan.items
@@ -244,7 +244,7 @@ class Push:
             plan=guarded.plan.as_json(),
             digest=guarded.plan.digest,
             needs_four_eyes=self.terms["four_eyes"],
-            asked_by_id=(instead_of.asked_by_id if instead_of else None) or self.order.asked_by_id,
+            asked_by_id=self.order.asked_by_id or (instead_of.asked_by_id if instead_of else None),
             settings_by=terms.changed_last_by(self.client, self.agreed, links),
         )
         PushItem.objects.bulk_create(items_of(run, lines, guarded, self.wanted))

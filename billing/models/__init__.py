@@ -19,7 +19,7 @@ from billing.models.reconciliations import (
     PackLink,
     ReadingOrder,
 )
-from billing.models.settings import BillingSettings, PushDay, Schedule
+from billing.models.settings import BillingSettings, PushDay, Schedule, SettingsHand
 from billing.models.statistics import BackupStatistics, ReportRun, ReportSetup, ReportTick, ReportWindow
 from billing.models.usage import Usage
 
@@ -46,6 +46,7 @@ __all__ = [
     "ReportWindow",
     "Schedule",
     "Service",
+    "SettingsHand",
     "SynchronizeOrder",
     "SynchronizeWindow",
     "Usage",
