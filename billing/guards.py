@@ -30,6 +30,7 @@ PSA_ROUNDS = Decimal("0.01")
 ACCOUNTS_TOLD = 20
 UNDO_WAITS = "An undo of this line waits for a yes or no under Billing > Approvals; until then it stays."
 NOT_YET = "Only what somebody decided is pushed now; this waits for its push day."
+TOO_LARGE = "What the line says in the PSA is too large to be true; correct it there."
 FLEET_STANDS = timedelta(hours=1)
 
 
@@ -139,6 +140,9 @@ class Guards:
                 if standing is not None:  # the line says what is wanted: nothing is left to ask
                     guarded.settled.append(standing)
             else:
+                if change.before >= quantities.MOST:
+                    guarded.held[key] = TOO_LARGE
+                    continue
                 change = replace(change, base=self.base_of(change, wanted.days[key]))
                 self.judge(guarded, plan, wanted, key, change, standing)
         kept = tuple(item for item in plan.items if key_of(item) not in guarded.held)

@@ -22,6 +22,7 @@ from billing.causes import NOTHING, Kind, Step
 from billing.decisions import Refused
 from billing.models import AgreementLink, BillingMonth, MonthNumbers, Usage
 from billing.monthfacts import Known, Month, begin, of_clients
+from billing.quantities import MOST
 from billing.reconciliation import Reconciliation, reconcile
 from portal import background, clock
 from portal.models import Client, Partner
@@ -34,8 +35,6 @@ ANEW = timedelta(hours=1)
 CALCULATE, CLOSE = "billing.jobs.calculate_month", "billing.jobs.close_month"
 BY_ITSELF = "the portal"
 PARTS = Decimal("0.0001")
-MOST = Decimal(10) ** 14
-"""Quantities and prices are less."""
 WRITTEN_MONTH = re.compile(r"2[01][0-9]{2}-(0[1-9]|1[0-2])")
 
 

@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 from django.db import IntegrityError, transaction
 
-from billing import billedlines, doubts, proposals, questions, synchronize, terms, undo, usage
+from billing import billedlines, doubts, proposals, quantities, questions, synchronize, terms, undo, usage
 from billing.guards import Guarded, Guards, amount
 from billing.models import PushItem, PushRun, Schedule, SynchronizeOrder
 from billing.terms import Terms
@@ -305,7 +306,7 @@ def items_of(run: PushRun, lines: WantedLines, guarded: Guarded, wanted: Wanted)
             quantity=line.quantity,
         )
         if found := line_found(guarded.plan, line, item):
-            row.line_id, row.included = str(found["id"]), amount(found.get("less_included"))
+            row.line_id, row.included = str(found["id"]), storable(found.get("less_included"))
         if line.key in guarded.held:
             row.state, row.text, row.reason = PushItem.State.HELD, guarded.held[line.key], ASKED
             row.question = guarded.questions.get(line.key)
@@ -331,6 +332,12 @@ def items_of(run: PushRun, lines: WantedLines, guarded: Guarded, wanted: Wanted)
         for row in wanted.withheld
     ]
     return [*rows, *withheld]
+
+
+def storable(text: Any) -> Decimal | None:
+    """None for what no column holds: a PSA says what somebody typed there."""
+    number = amount(text)
+    return number if number is not None and abs(number) < quantities.MOST else None
 
 
 def line_found(plan: Plan, line: WantedLine, item: PlanItem | None) -> dict[str, Any] | None:
