@@ -192,7 +192,9 @@ class Guards:
         guarded.held[key] = f"Asked first: {reason.text}"
 
     def base_of(self, change: Change, days: Sequence[usage.Day]) -> Decimal:
-        """For a sum that of the same days of the month before; else the days of this month so far, drawn out."""
+        """For a sum that of the same days of the month before; else the days of this month so far, drawn out; on its
+        first day, an ordinary day of the month before.
+        """
         service = change.service
         if service.aggregation != Service.Aggregation.SUM:
             return change.before
@@ -202,7 +204,11 @@ class Guards:
             return quantities.quantity_of(service, earlier)
         if len(days) > 1:
             return quantities.quantity_of(service, days[:-1]) * on.day / max(days[-2].on.day, 1)
-        return change.after if rows else change.before
+        if not rows:
+            return change.before
+        ordinary = usage.carried(rows)
+        whole = quantities.quantity_of(service, ordinary)
+        return whole if service.is_yes_no else whole / len(ordinary)
 
     def by_answer(self, question: Question, change: Change, plan: Plan) -> str | None:
         """What an answer says of this change: hold it (the sentence), let it go (""), or nothing (None)."""

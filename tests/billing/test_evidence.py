@@ -12,7 +12,7 @@ from django.test import Client as Browser
 from django.urls import reverse
 
 from alerts.models import Condition, Ticket
-from billing import backupstatistics, evidence, evidencelinks, evidencepdf, months, readings, usage
+from billing import backupstatistics, evidence, evidencelinks, evidencepdf, months, proposals, readings, usage
 from billing.backupstatistics import Told
 from billing.decisions import Decider, Refused
 from billing.models import BackupStatistics, EvidencePack, MonthNumbers, PackLink, PushItem, PushRun, Usage
@@ -198,6 +198,26 @@ def test_a_client_without_numbers_has_a_closed_month_as_well(
     pdf = browser.get(reverse("client_evidence_pdf", args=[other.pk]), {"month": "2026-10"}).content
     assert "Nothing was known of this client" in text_of(pdf)
     assert "still open" in browser.get(address, {"month": "2026-11"}).content.decode()
+
+
+@pytest.mark.django_db
+def test_a_plan_that_is_carried_out_in_the_next_month_was_not_pushed_in_the_one_it_waited_in(
+    shop: Billed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at(monkeypatch, datetime(2026, 10, 31, 12, tzinfo=UTC))
+    shop.mode("approve")
+    shop.use(12)
+    shop.sync()
+    began = clock.now()
+    at(monkeypatch, datetime(2026, 11, 2, 12, tzinfo=UTC))
+    proposals.approve(PushRun.objects.get(state="waiting"), by=BOSS)
+    shop.run()
+    PushRun.objects.update(started_at=began)
+    Usage.objects.update(recorded_at=began)
+    for month in (OCTOBER, date(2026, 11, 1)):
+        months.calculate(shop.partner, month)
+    october, november = MonthNumbers.objects.order_by("month")
+    assert (october.measured, october.pushed, november.pushed) == (12, 0, 12)
 
 
 @pytest.mark.django_db
