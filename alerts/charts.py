@@ -20,6 +20,7 @@ from django.db.models.functions import RowNumber, TruncDate
 
 from alerts.models import DailyFigures, MonthlyUsage, Ticket
 from billing.models import Service, Usage
+from billing.quantities import MOST
 from integrations.models import Credentials, Delivery, Event, Status
 from integrations.models.connections import Kind
 from portal import clock
@@ -175,6 +176,7 @@ def count_months(partner: Partner) -> int:
 
 
 def count_month(partner: Partner, month: date) -> None:
+    """A sum that no column holds (a source told nonsense) costs its own row, and no other month or service."""
     following = month_before(month, -1)
     rows = Usage.objects.filter(
         partner=partner, is_current=True, measured_on__gte=month, measured_on__lt=following
@@ -197,6 +199,7 @@ def count_month(partner: Partner, month: date) -> None:
                 partner=partner, service_id=key, month=month, quantity=quantity, clients=len(clients[key])
             )
             for key, quantity in total.items()
+            if quantity < MOST
         ],
         update_conflicts=True,
         unique_fields=["partner", "service", "month"],

@@ -432,55 +432,37 @@ def write_noise(world: World, level: Level, before: Any, after: Any) -> None:
 
 # --- The parts, in the order of writing -------------------------------------------------------------------------------
 
-PARTS = (
-    Part(
-        name="webhooks",
-        places=("partner",),
-        shape=Map(
-            Record({**NAMED, "url": Text(most=500), "is_enabled": Flag(default=True)}, needed=("url",)),
+PARTS = tuple(
+    Part(name=name, places=("partner",), shape=shape, read=read, write=write, **more)
+    for name, shape, read, write, more in (
+        (
+            "webhooks",
+            Map(Record({**NAMED, "url": Text(most=500), "is_enabled": Flag(default=True)}, needed=("url",))),
+            read_webhooks,
+            write_webhooks,
+            {
+                "finish": finish_webhooks,
+                "note": "A new endpoint, or one at another host, gets a new secret: renew it on its page to see it.",
+            },
         ),
-        read=read_webhooks,
-        write=write_webhooks,
-        finish=finish_webhooks,
-        note="A new endpoint, or one at another host, gets a new secret: renew it on its page to see it.",
-    ),
-    Part(
-        name="mail_settings",
-        places=("partner",),
-        shape=Record(MAIL, kept=ALWAYS),
-        read=read_mail,
-        write=write_mail,
-    ),
-    Part(
-        name="notifications",
-        places=("partner",),
-        shape=Map(Record(NOTIFICATION, needed=("action", "position")), kept=why_kept),
-        read=read_notifications,
-        write=write_notifications,
-        note="Asked in the order of “position”.",
-    ),
-    Part(
-        name="drop_filters",
-        places=("partner",),
-        shape=Map(Record(FILTER)),
-        read=read_filters,
-        write=write_filters,
-    ),
-    Part(
-        name="maintenance_windows",
-        places=("partner",),
-        shape=Map(Record(WINDOW, needed=("first_on", "starts_at", "ends_at"))),
-        read=read_windows,
-        write=write_windows,
-        note="On the clocks of the partner's time zone. Weekdays: 0 is Monday.",
-    ),
-    Part(
-        name="noise",
-        places=("partner",),
-        shape=Record(NOISE, kept=ALWAYS),
-        read=read_noise,
-        write=write_noise,
-    ),
+        ("mail_settings", Record(MAIL, kept=ALWAYS), read_mail, write_mail, {}),
+        (
+            "notifications",
+            Map(Record(NOTIFICATION, needed=("action", "position")), kept=why_kept),
+            read_notifications,
+            write_notifications,
+            {"note": "Asked in the order of “position”."},
+        ),
+        ("drop_filters", Map(Record(FILTER)), read_filters, write_filters, {}),
+        (
+            "maintenance_windows",
+            Map(Record(WINDOW, needed=("first_on", "starts_at", "ends_at"))),
+            read_windows,
+            write_windows,
+            {"note": "On the clocks of the partner's time zone. Weekdays: 0 is Monday."},
+        ),
+        ("noise", Record(NOISE, kept=ALWAYS), read_noise, write_noise, {}),
+    )
 )
 MODELS: Mapping[str, Sequence[str] | str] = {
     "WebhookEndpoint": ("name", "url", "is_enabled"),

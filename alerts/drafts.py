@@ -35,6 +35,7 @@ from portal.models.partners import client_number_of
 from portal.texts import unstorable
 
 MOST_ROWS = 500
+MOST_DRAFTS = 50
 SCOPE = ("organization", "client")
 
 
@@ -254,16 +255,21 @@ def begin(partner: Partner, name: str, *, by: str = "", document: Any = None) ->
         document = document_of(
             rules_of(partner, {**origin, **document} if isinstance(document, dict) else document)
         )
-    if RuleDraft.objects.filter(partner=partner, name=name).exists():
-        raise ValidationError({"name": f"There is a draft “{name}” already."})
-    found: RuleDraft = RuleDraft.objects.create(
-        partner=partner,
-        name=name,
-        document=document or origin,
-        origin=origin,
-        created_by=by[:254],
-        changed_by=by[:254],
-    )
+    with transaction.atomic():
+        Partner.objects.select_for_update(no_key=True).get(pk=partner.pk)  # drafts begin one after the other
+        theirs = RuleDraft.objects.filter(partner=partner)
+        if theirs.filter(name=name).exists():
+            raise ValidationError({"name": f"There is a draft “{name}” already."})
+        if theirs.count() >= MOST_DRAFTS:
+            raise ValidationError({"name": f"There are {MOST_DRAFTS} drafts already; delete one first."})
+        found: RuleDraft = RuleDraft.objects.create(
+            partner=partner,
+            name=name,
+            document=document or origin,
+            origin=origin,
+            created_by=by[:254],
+            changed_by=by[:254],
+        )
     return found
 
 
@@ -273,9 +279,18 @@ def change(draft: RuleDraft, document: Any, *, by: str = "") -> RuleDraft:
         raise ValidationError(
             "A draft is an object with notifications, filters, windows, noise and settings."
         )
+    return edit(draft, lambda _: document, by=by)
+
+
+def edit(
+    draft: RuleDraft, parts: Callable[[Mapping[str, Any]], Mapping[str, Any]], *, by: str = ""
+) -> RuleDraft:
+    """`parts` of the document as it stands, and no one else changes it meanwhile. Raises ValidationError."""
     with transaction.atomic():
-        row: RuleDraft = RuleDraft.objects.select_for_update().get(pk=draft.pk)
-        row.document = document_of(rules_of(row.partner, {**row.document, **document}))
+        row: RuleDraft | None = RuleDraft.objects.select_for_update().filter(pk=draft.pk).first()
+        if row is None:
+            raise ValidationError("Somebody has deleted this draft meanwhile.")
+        row.document = document_of(rules_of(row.partner, {**row.document, **parts(row.document)}))
         row.changed_at, row.changed_by = clock.now(), by[:254]
         row.save(update_fields=["document", "changed_at", "changed_by"])
     return row
@@ -285,19 +300,18 @@ def put_row(draft: RuleDraft, part: str, key: str, row: models.Model, *, by: str
     """One rule of the draft as it should be; with an unknown key it is added. Raises ValidationError."""
     if part == "noise":
         return change(draft, {"noise": as_json(row, NOISE)}, by=by)
-    rows = list(draft.document[part])
     new = as_json(row, PARTS[part])
-    place = next((index for index, one in enumerate(rows) if one["id"] == key), None)
-    if place is None:
-        rows.append(new)
-    else:
-        rows[place] = new
-    return change(draft, {part: rows}, by=by)
+
+    def put(document: Mapping[str, Any]) -> Mapping[str, Any]:
+        rows = document[part]
+        is_there = any(one["id"] == key for one in rows)
+        return {part: [new if one["id"] == key else one for one in rows] + ([] if is_there else [new])}
+
+    return edit(draft, put, by=by)
 
 
 def remove_row(draft: RuleDraft, part: str, key: str, *, by: str = "") -> RuleDraft:
-    rows = [one for one in draft.document[part] if one["id"] != key]
-    return change(draft, {part: rows}, by=by)
+    return edit(draft, lambda document: {part: [one for one in document[part] if one["id"] != key]}, by=by)
 
 
 def changes_of(draft: RuleDraft) -> list[tuple[str, str, str]]:

@@ -17,7 +17,7 @@ from alerts.models import Ticket
 from integrations import outcomes
 from integrations.models import Delivery, Status
 from integrations.outcomes import Outcome
-from integrations.psa.errors import NotFound, PsaError
+from integrations.psa.errors import AddressRefused, Misconfigured, NotFound, PsaError, Rejected
 from integrations.psa.plan import AppliedItem, Plan
 from integrations.psa.port import Psa, TicketState
 from integrations.psa.wanted import WantedTicket
@@ -54,6 +54,12 @@ WORDS = {
     "was told.": "told",
     "been told already.": "told",
 }
+
+
+def is_for_good(error: PsaError) -> bool:
+    """Whether the PSA answered, with a no that no pause and no other connection would turn into a yes."""
+    is_refused = isinstance(error, Rejected | Misconfigured) and not isinstance(error, AddressRefused)
+    return is_refused and not error.outcome_unknown
 
 
 @dataclass
@@ -230,6 +236,10 @@ class TicketTask:
             plan = psa.plan_ticket(wanted)
         except NotFound:
             return self.not_there()
+        except (Rejected, Misconfigured) as error:
+            if self.step == "reopen" and is_for_good(error):
+                return self.not_reopened(psa, error)
+            raise
         chaos.point("planned")
         if not plan.items:
             return self.nothing_to_write(plan)
@@ -242,7 +252,8 @@ class TicketTask:
             applied = psa.apply(plan)
             chaos.point(f"after-{self.step}")
         except PsaError as error:
-            outcome = self.failed(error)
+            is_refused = self.step == "reopen" and is_for_good(error) and not isinstance(error, NotFound)
+            outcome = self.not_reopened(psa, error) if is_refused else self.failed(error)
             outcome.plan = plan
             return outcome
         return self.succeeded(applied.items, plan)
@@ -252,6 +263,22 @@ class TicketTask:
         if self.step in ("look", "reopen", "remind"):
             return self.again_with_new(f"{text} A new one is opened.")
         return outcomes.skipped("ticket_gone", text, is_closed=True)
+
+    def not_reopened(self, psa: Psa, refused: PsaError) -> Outcome:
+        """The PSA will not have it, neither now nor later: the problem gets a new ticket, unless only the note was
+        refused and the ticket is open.
+        """
+        try:
+            state = psa.ticket(self.ticket.psa_id)
+        except NotFound:
+            return self.not_there()
+        except PsaError as error:
+            return self.failed(error)
+        if state.is_closed:
+            text = f"Ticket {state.number} could not be opened again: {refused.text}"
+            return self.again_with_new(f"{text} A new one is opened.")
+        text = f"It could not be told why: {refused.text} Ticket {state.number} is open again."
+        return outcomes.done(text, is_reopened=True)
 
     def nothing_to_write(self, plan: Plan) -> Outcome:
         """All is as wanted, or a person was first."""

@@ -7,6 +7,7 @@ from typing import Any
 from django.contrib import admin
 from django.http import HttpRequest
 
+from billing import hands
 from billing.adminactions import ClientActions, QuestionActions, RunActions
 from billing.models import (
     AgreementLink,
@@ -31,6 +32,7 @@ from billing.models import (
     ReportTick,
     ReportWindow,
     Service,
+    SettingsHand,
     SynchronizeOrder,
     SynchronizeWindow,
     Usage,
@@ -45,6 +47,15 @@ class Signed:
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         obj.updated_by, obj.updated_at = request.user, clock.now()
         super().save_model(request, obj, form, change)  # type: ignore[misc]
+        hands.note([obj], request.user)  # type: ignore[arg-type]
+
+    def delete_model(self, request: HttpRequest, obj: Any) -> None:
+        hands.note([obj], request.user)  # type: ignore[arg-type]
+        super().delete_model(request, obj)  # type: ignore[misc]
+
+    def delete_queryset(self, request: HttpRequest, queryset: Any) -> None:
+        hands.note(queryset, request.user)  # type: ignore[arg-type]
+        super().delete_queryset(request, queryset)  # type: ignore[misc]
 
 
 @admin.register(Service)
@@ -77,6 +88,12 @@ class CrossReferenceAdmin(Signed, TenantAdmin):
     )
     list_filter = ("is_billed", "service")
     search_fields = ("service__name", "product__name", "client__name", "organization__name")
+
+
+@admin.register(SettingsHand)
+class SettingsHandAdmin(TenantLogAdmin):
+    list_display = ("person", "service", "level_id", "changed_at")
+    search_fields = ("person__email", "service")
 
 
 @admin.register(AgreementLink)

@@ -11,14 +11,15 @@ from typing import Any
 
 from django.contrib import admin, messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
-from django.db.models import QuerySet
+from django.db.models import Prefetch, QuerySet, prefetch_related_objects
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 
 from billing import preview as previews
 from billing import proposals, questions, undo
 from billing.decisions import Decider, Refused
-from billing.models import PushRun
+from billing.models import PushItem, PushRun, Question
+from billing.wanted import plain
 from portal.models import Client, User
 
 MOST_AT_ONCE = 500
@@ -77,6 +78,7 @@ def ask(
         "title": title,
         "warning": warning,
         "rows": rows,
+        "told": [(row, numbers_of(row)) for row in read_with_items(rows)],
         "partner": rows[0].partner if rows else None,
         "action": action,
         "checkbox": ACTION_CHECKBOX_NAME,
@@ -84,6 +86,25 @@ def ask(
         "opts": model_admin.model._meta,
     }
     return TemplateResponse(request, "billing/admin_confirm.html", context)
+
+
+def read_with_items(rows: Sequence[Any]) -> Sequence[Any]:
+    runs = [row for row in rows if isinstance(row, PushRun)]
+    prefetch_related_objects(runs, Prefetch("items", PushItem.objects.select_related("service")))
+    return rows
+
+
+def numbers_of(row: Any) -> list[str]:
+    """What a yes is to: each line's quantity before and after."""
+    if isinstance(row, Question):
+        return [f"{row.service}: {plain(row.current)} → {plain(row.proposed)}. {row.text}"]
+    if not isinstance(row, PushRun):
+        return []
+    return [
+        f"{item.service}: {item.before.get('quantity', '–')} → {item.after.get('quantity', 'text')}"
+        for item in row.items.all()
+        if item.after
+    ]
 
 
 class RunActions(Operated):
@@ -146,8 +167,9 @@ class ClientActions(Operated):
     @admin.action(description="Preview", permissions=["operate"])
     def preview(self, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse | None:
         """Reads the PSA, within a short time; writes and stores nothing."""
-        rows = list(queryset.select_related("partner", "client__partner")[: MOST_PREVIEWS + 1])
-        if len(clients_of(rows)) > MOST_PREVIEWS or len({row.partner_id for row in rows}) > 1:
+        rows = list(queryset.select_related("partner", "client__partner")[: MOST_AT_ONCE + 1])
+        is_much = len(rows) > MOST_AT_ONCE or len(clients_of(rows)) > MOST_PREVIEWS
+        if is_much or len({row.partner_id for row in rows}) > 1:
             text = f"Choose at most {MOST_PREVIEWS} clients of one partner: each reads the PSA."
             self.message_user(request, text, messages.ERROR)  # type: ignore[attr-defined]
             return None

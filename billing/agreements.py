@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from django.db import transaction
 from django.db.models import Q
 
-from billing import schedule, synchronize
+from billing import hands, schedule, synchronize
 from billing.decisions import Decider, Refused
 from billing.models import AgreementLink, Service
 from integrations.models import Choice, Credentials
@@ -118,6 +118,7 @@ def choose_many(asked: Sequence[Asked], *, by: Decider) -> list[AgreementLink | 
             ["agreement", "creates_lines", "line_id", "updated_at", "updated_by"],
             batch_size=500,
         )
+        hands.note(touched.values(), by.author)
         clients = {row.client_id: row.client for row in touched.values() if row.pk not in raced}
         continuous = schedule.continuous(clients.values())
         synchronize.request_many(continuous, cause="settings", by=by.author)
@@ -162,11 +163,12 @@ def refusal(one: Asked, agreement: Choice | None) -> Refused | None:
     return None
 
 
-def forget(client: Client, connection: Credentials, service: Service | None) -> bool:
+def forget(client: Client, connection: Credentials, service: Service | None, *, by: Decider) -> bool:
     """No agreement of its own any more; its line in the PSA stays as it is."""
-    return bool(
-        AgreementLink.objects.filter(client=client, credentials=connection, service=service).delete()[0]
-    )
+    with transaction.atomic():
+        hands.note([AgreementLink(partner_id=client.partner_id, client=client, service=service)], by.author)
+        rows = AgreementLink.objects.filter(client=client, credentials=connection, service=service)
+        return bool(rows.delete()[0])
 
 
 def repointed(former: Credentials, matched: Mapping[uuid.UUID, Choice | None], *, by: str) -> None:

@@ -15,6 +15,7 @@ from rest_framework.views import APIView
 
 from billing import usage
 from billing.models import Service
+from billing.quantities import MOST
 from billing.usage import Measured
 from portal import clock, texts
 from portal.clients import find_clients
@@ -23,7 +24,6 @@ from portal.rest import Problem, actor_of
 from portal.texts import FieldError
 
 MOST_ITEMS = 1000
-MOST_DIGITS = Decimal(10) ** 14
 
 
 class UsageIn(serializers.Serializer[Any]):
@@ -147,7 +147,7 @@ def quantity_of(item: dict[str, Any], errors: list[FieldError]) -> Decimal:
         if not quantity.is_finite() or quantity < 0:
             raise InvalidOperation
         quantity = quantity.quantize(Decimal("0.0001"))
-        if quantity >= MOST_DIGITS:
+        if quantity >= MOST:
             raise InvalidOperation
         return quantity
     except InvalidOperation:

@@ -6,8 +6,8 @@ Everything a batch needs is looked up together, so that a thousand items cost as
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
-from typing import Any, ClassVar
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar, TypeVar
 
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
@@ -32,6 +32,7 @@ from portal.models.partners import WITHOUT_APPROVAL
 from portal.rest import actor_of
 
 Level = Client | Organization
+T = TypeVar("T")
 
 
 class BillingSettingsIn(serializers.Serializer[Any]):
@@ -89,16 +90,35 @@ class BillingSettingsOut(serializers.ModelSerializer[BillingSettings]):
         )
 
 
+def sends(name: str, shape: type[serializers.Serializer[Any]]) -> Callable[[Any], Any]:
+    """The call takes one object of this shape or up to 1,000 under this name."""
+    return extend_schema(
+        operation_id=f"{name}_send", request=batches.one_or_many(name, shape), responses=batches.ItemsOut
+    )
+
+
+def stored(
+    request: Request,
+    items: Sequence[Item],
+    asked: Sequence[tuple[Item, T]],
+    save_many: Callable[..., Sequence[Any]],
+) -> Response:
+    """What `save_many` makes of what is asked for with good items, and what is wrong with each of the others."""
+    rows = save_many([one for _, one in asked], by=Decider.of(actor_of(request)))
+    for (item, _), row in zip(asked, rows, strict=True):
+        if isinstance(row, Refused):
+            item.refuse("", row.code, row.text)
+        else:
+            item.row = row
+    return Response(batches.results(items))
+
+
 class CrossReferencesDoor(setupapi.CrossReferencesDoor):
     """Cross-references."""
 
     scopes: ClassVar[dict[str, str]] = {**setupapi.CrossReferencesDoor.scopes, "POST": "billing:write"}
 
-    @extend_schema(
-        operation_id="cross_references_send",
-        request=batches.one_or_many("cross_references", CrossReferenceIn),
-        responses=batches.ItemsOut,
-    )
+    @sends("cross_references", CrossReferenceIn)
     def post(self, request: Request) -> Response:
         """As PUT, for one or up to 1,000; one result an item, and the good ones are kept."""
         items = batches.items_of(request.data, "cross_references", CrossReferenceIn)
@@ -122,8 +142,7 @@ class CrossReferencesDoor(setupapi.CrossReferencesDoor):
                     )
                     continue
             asked.append((item, (level, services[item.data["service"]], {**values, "product": product})))
-        rows = crossreferences.save_many([one for _, one in asked], by=Decider.of(actor_of(request)))
-        return answered(items, [item for item, _ in asked], rows)
+        return stored(request, items, asked, crossreferences.save_many)
 
 
 class AgreementLinks(setupapi.AgreementLinks):
@@ -131,11 +150,7 @@ class AgreementLinks(setupapi.AgreementLinks):
 
     scopes: ClassVar[dict[str, str]] = {**setupapi.AgreementLinks.scopes, "POST": "billing:write"}
 
-    @extend_schema(
-        operation_id="agreement_links_send",
-        request=batches.one_or_many("agreement_links", AgreementLinkIn),
-        responses=batches.ItemsOut,
-    )
+    @sends("agreement_links", AgreementLinkIn)
     def post(self, request: Request) -> Response:
         """As PUT, for one or up to 1,000; one result an item, and the good ones are kept."""
         items = batches.items_of(request.data, "agreement_links", AgreementLinkIn)
@@ -166,8 +181,7 @@ class AgreementLinks(setupapi.AgreementLinks):
                     line_id=item.data["line_id"],
                 )
                 asked.append((item, one))
-        rows = agreements.choose_many([one for _, one in asked], by=Decider.of(actor_of(request)))
-        return answered(items, [item for item, _ in asked], rows)
+        return stored(request, items, asked, agreements.choose_many)
 
 
 class BillingSettingsDoor(APIView):
@@ -183,35 +197,17 @@ class BillingSettingsDoor(APIView):
         page = pages.paginate_queryset(rows.order_by("-id"), request, view=self)
         return pages.get_paginated_response(BillingSettingsOut(page, many=True).data)
 
-    @extend_schema(
-        operation_id="billing_settings_send",
-        request=batches.one_or_many("billing_settings", BillingSettingsIn),
-        responses=batches.ItemsOut,
-    )
+    @sends("billing_settings", BillingSettingsIn)
     def post(self, request: Request) -> Response:
         """One or up to 1,000; one result an item, and the good ones are kept whatever is wrong with others."""
         items = batches.items_of(request.data, "billing_settings", BillingSettingsIn)
         levels = levels_of(items, request)
+        names = set(DEFAULTS) | set(billingsettings.MODES)
         asked = [
-            (
-                item,
-                {name: value for name, value in item.data.items() if name not in ("client", "organization")},
-            )
+            (item, (levels[id(item)], {name: item.data[name] for name in names & item.data.keys()}))
             for item in batches.good(items)
         ]
-        rows = billingsettings.save_many(
-            [(levels[id(item)], values) for item, values in asked], by=Decider.of(actor_of(request))
-        )
-        return answered(items, [item for item, _ in asked], rows)
-
-
-def answered(items: Sequence[Item], asked: Sequence[Item], rows: Sequence[Any]) -> Response:
-    for item, row in zip(asked, rows, strict=True):
-        if isinstance(row, Refused):
-            item.refuse("", row.code, row.text)
-        else:
-            item.row = row
-    return Response(batches.results(items))
+        return stored(request, items, asked, billingsettings.save_many)
 
 
 # --- Looked up together -----------------------------------------------------------------------------------------------

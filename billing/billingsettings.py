@@ -9,6 +9,7 @@ from typing import Any
 from django.db import transaction
 from django.db.models import Q
 
+from billing import hands
 from billing.crossreferences import CrossReferences
 from billing.decisions import Decider, Refused
 from billing.models import BillingSettings
@@ -78,6 +79,7 @@ def save_many(
             [*DEFAULTS, "scheduled_at", "updated_at", "updated_by"],
             batch_size=500,
         )
+        hands.note(touched.values(), by.author)
         for (model, name, mode), keys in modes.items():
             model.objects.filter(pk__in=keys).update(**{name: mode})
     return [RACED if isinstance(row, BillingSettings) and row.pk in raced else row for row in results]

@@ -100,7 +100,7 @@ def write_references(world: World, level: Level, before: Any, after: Any) -> Non
         with world.guard((*path_of(level), "cross_references", key)):
             service = service_of(world, key, "")
             if (value := shall.get(key)) is None:
-                crossreferences.reset(row, service)
+                crossreferences.reset(row, service, by=Asking(world).decider)
                 continue
             product = choice_of(world, connection, PRODUCT, value.get("product"))
             wish = Wish(**{**{name: value.get(name) for name in REFERENCE}, "product": product})
@@ -224,7 +224,7 @@ def write_links(
             service = None if name == THE_REST else service_of(world, name, "")
             value = shall.get(name)
             if value is None:
-                agreements.forget(client, connection, service)
+                agreements.forget(client, connection, service, by=Asking(world).decider)
                 continue
             if link is None or not link.psa_company_id:
                 raise Refusal(
@@ -287,6 +287,7 @@ ROOM = Room(
         "SynchronizeOrder": "work that was asked for",
         "BillingMonth": "what a month came to",
         "MonthNumbers": "what a month came to",
+        "SettingsHand": "who changed what is above, and when",
         "AgreementReading": "our copy of what the PSA says",
         "ReadingOrder": "work that was asked for",
         "ReferenceRun": "what was written to the PSA",

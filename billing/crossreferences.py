@@ -11,6 +11,7 @@ from typing import Any
 from django.db import transaction
 from django.db.models import Q
 
+from billing import hands
 from billing.decisions import Decider, Refused
 from billing.models import CrossReference, Service
 from integrations.models import Choice
@@ -141,6 +142,7 @@ def save_many(
             [*Wish.__dataclass_fields__, "updated_at", "updated_by"],
             batch_size=500,
         )
+        hands.note(touched.values(), by.author)
     raced = {row.pk for row in new} - stored
     return [RACED if isinstance(row, CrossReference) and row.pk in raced else row for row in results]
 
@@ -182,9 +184,11 @@ def refusal(level: Level, service: Service, wish: Wish, other: Service | None) -
     return None
 
 
-def reset(level: Level, service: Service) -> bool:
+def reset(level: Level, service: Service, *, by: Decider) -> bool:
     """Inherit again."""
-    return bool(CrossReference.objects.filter(**of(level), service=service).delete()[0])
+    with transaction.atomic():
+        hands.note([CrossReference(partner_id=level.partner_id, service=service, **of(level))], by.author)
+        return bool(CrossReference.objects.filter(**of(level), service=service).delete()[0])
 
 
 def of(level: Level) -> dict[str, Level]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from functools import cache
@@ -22,12 +22,15 @@ from django.utils.module_loading import import_string
 
 from billing import backupstatistics, usage
 from billing.causes import NOTHING, plain
-from billing.models import BackupStatistics, EvidencePack, MonthNumbers, Service, Usage
+from billing.models import BackupStatistics, BillingMonth, EvidencePack, MonthNumbers, Service, Usage
 from billing.monthfacts import Month
+from portal import clock
 from portal.models import Client, Partner
 
 Facts = dict[str, Any]
 PIECE = 100
+NOTHING_KNOWN = "nothing_known"
+"""Of facts: the month was closed while nothing was known of this client."""
 FROM_ELSEWHERE: Mapping[str, str] = {"tickets": "alerts.evidence.tickets_of"}
 """Parts that other rooms know, by dotted name: `(client, first moment, first moment after) -> plain JSON or None`."""
 COUNTED: Mapping[str, str] = {
@@ -50,25 +53,41 @@ ROUNDED: Mapping[str, str] = {
 
 
 def of_client(client: Client, month: date) -> tuple[Facts, EvidencePack | None]:
-    """The frozen facts of a closed month, else those of now."""
-    pack = EvidencePack.objects.filter(client=client, month=month.replace(day=1)).first()
-    return (pack.facts, pack) if pack is not None else (gather(client, Month.of(client.partner, month)), None)
+    """The frozen facts of a closed month, else those of now; of a closed month without any it says so."""
+    found = Month.of(client.partner, month)
+    pack = EvidencePack.objects.filter(client=client, month=found.first).first()
+    if pack is not None:
+        return pack.facts, pack
+    closed = BillingMonth.objects.filter(
+        partner=client.partner_id, month=found.first, closed_at__isnull=False
+    )
+    if closed.exists():
+        return {**heading(client, found), "services": [], "backups": None, NOTHING_KNOWN: True}, None
+    return gather(client, found), None
 
 
-def gather(client: Client, month: Month) -> Facts:
-    """Seven queries and those of other rooms."""
-    rows = MonthNumbers.objects.filter(client=client, month=month.first).select_related("service")
-    numbers = sorted(rows, key=lambda row: row.service.name)
-    shares = accounts_of(client, month, [row.service_id for row in numbers])
-    began = datetime.combine(month.first, time(), ZoneInfo(client.partner.time_zone))
+def heading(client: Client, month: Month) -> Facts:
     return {
         "version": 1,
         "month": f"{month.first:%Y-%m}",
         "client": {"name": client.name, "number": client.number, "managed_id": client.managed_id},
         "partner": client.partner.name,
         "time_zone": client.partner.time_zone,
+    }
+
+
+def gather(client: Client, month: Month, as_of: datetime | None = None) -> Facts:
+    """Seven queries and those of other rooms. What accounts used is told as the numbers knew it when they were counted,
+    backups as they were known at `as_of`: what comes in later stands beside no earlier number.
+    """
+    rows = MonthNumbers.objects.filter(client=client, month=month.first).select_related("service")
+    numbers = sorted(rows, key=lambda row: row.service.name)
+    shares = accounts_of(client, month, {row.service_id: row.calculated_at for row in numbers})
+    began = datetime.combine(month.first, time(), ZoneInfo(client.partner.time_zone))
+    return {
+        **heading(client, month),
         "services": [service_of(row, shares.get(row.service_id, [])) for row in numbers],
-        "backups": backups_of(client, month),
+        "backups": backups_of(client, month, as_of),
         **{name: told(client, began, month.ends_at) for name, told in elsewhere().items()},
     }
 
@@ -122,31 +141,32 @@ def counted(service: Service) -> str:
     return f"{COUNTED[service.aggregation]}, {ROUNDED[service.rounding].format(step=service.step)}"
 
 
-def accounts_of(client: Client, month: Month, services: Sequence[uuid.UUID]) -> dict[uuid.UUID, list[Facts]]:
-    """Each account's last quantity of the month, and when it joined or left. Two queries."""
+def accounts_of(
+    client: Client, month: Month, services: Mapping[uuid.UUID, datetime]
+) -> dict[uuid.UUID, list[Facts]]:
+    """Each account's last quantity of the month, and when it joined or left, as it was known at the moment that stands
+    beside its service. Two queries.
+    """
     rows = Usage.objects.filter(
         client=client,
         service__in=services,
         account__isnull=False,
-        is_current=True,
-        measured_on__gte=month.first,
-        measured_on__lte=month.last,
+        recorded_at__lte=max(services.values(), default=clock.now()),
     )
     first_ever = {
         (row["account"], row["service"]): row["on"]
-        for row in Usage.objects.filter(client=client, service__in=services, account__isnull=False)
-        .values("account", "service")
-        .annotate(on=Min("measured_on"))
+        for row in rows.order_by().values("account", "service").annotate(on=Min("measured_on"))
     }
-    of_account: dict[tuple[uuid.UUID, uuid.UUID], list[Usage]] = {}
+    last_word: dict[tuple[uuid.UUID, uuid.UUID], Usage] = {}
     newest: dict[uuid.UUID, date] = {}
-    for row in rows.select_related("account").order_by("measured_on", "id"):
+    in_month = rows.filter(measured_on__gte=month.first, measured_on__lte=month.last)
+    for row in in_month.select_related("account").order_by("measured_on", "id"):
         assert row.account_id is not None  # the query's condition
-        of_account.setdefault((row.service_id, row.account_id), []).append(row)
-        newest[row.service_id] = row.measured_on
+        if row.recorded_at <= services[row.service_id]:
+            last_word[row.service_id, row.account_id] = row
+            newest[row.service_id] = row.measured_on
     found: dict[uuid.UUID, list[Facts]] = {}
-    for (service, account), words in of_account.items():
-        last = words[-1]
+    for (service, account), last in last_word.items():
         assert last.account is not None
         joined = first_ever.get((account, service))
         oldest = newest[service] - timedelta(days=settings.USAGE_FRESH_DAYS)
@@ -163,12 +183,16 @@ def accounts_of(client: Client, month: Month, services: Sequence[uuid.UUID]) -> 
     return {service: sorted(lines, key=lambda line: line["account"]) for service, lines in found.items()}
 
 
-def backups_of(client: Client, month: Month) -> Facts | None:
-    """None when no source told of backups in the month. One query."""
+def backups_of(client: Client, month: Month, as_of: datetime | None) -> Facts | None:
+    """None when no source had told of backups in the month until then. One query."""
     found = BackupStatistics.objects.filter(
-        client=client, is_current=True, measured_on__gte=month.first, measured_on__lte=month.last
+        client=client,
+        measured_on__gte=month.first,
+        measured_on__lte=month.last,
+        recorded_at__lte=as_of or clock.now(),
     )
-    rows = list(found.select_related("account").order_by("measured_on", "id"))
+    words = found.select_related("account").order_by("measured_on", "id")
+    rows = list({(row.account_id, row.measured_on): row for row in words}.values())
     numbers = backupstatistics.summed(rows, today=rows[-1].measured_on) if rows else None
     if numbers is None:
         return None
@@ -202,19 +226,22 @@ def rate_of(successful: int, failed: int) -> str:
 # --- Freezing --------------------------------------------------------------------------------------------------------
 
 
-def freeze(partner: Partner, month: date) -> None:
-    """Store the facts of every client that the month has anything of. What is stored already stays."""
+def freeze(partner: Partner, month: date, *, as_of: datetime) -> None:
+    """Store the facts of every client that the month had anything of then. What is stored already stays."""
     found = Month.of(partner, month)
     numbers = MonthNumbers.objects.filter(partner=partner, month=month).order_by().values("client")
     told = BackupStatistics.objects.filter(
-        partner=partner, is_current=True, measured_on__gte=found.first, measured_on__lte=found.last
+        partner=partner,
+        measured_on__gte=found.first,
+        measured_on__lte=found.last,
+        recorded_at__lte=as_of,
     )
     involved = Q(pk__in=numbers) | Q(pk__in=told.order_by().values("client"))
     frozen = EvidencePack.objects.filter(partner=partner, month=month).values("client")
     clients = Client.objects.filter(involved, partner=partner).exclude(pk__in=frozen)
     packs = []
     for client in clients.select_related("partner").order_by("number"):
-        facts = gather(client, found)
+        facts = gather(client, found, as_of)
         packs.append(
             EvidencePack(partner=partner, client=client, month=month, facts=facts, digest=digest_of(facts))
         )

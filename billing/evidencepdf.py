@@ -21,7 +21,7 @@ from reportlab.pdfbase import pdfmetrics
 from reportlab.pdfbase.ttfonts import TTFont
 from reportlab.platypus import Flowable, Paragraph, SimpleDocTemplate, Spacer, Table, TableStyle
 
-from billing.evidence import Facts
+from billing.evidence import NOTHING_KNOWN, Facts
 
 REGULAR, BOLD = "Vera", "VeraBd"
 MOST_ACCOUNTS, MOST_DEVICES, MOST_SERVICES = 8, 10, 12
@@ -31,7 +31,7 @@ WIDTHS = tuple(part * mm for part in (62, 24, 20, 24, 24, 24))
 
 
 def made(facts: Facts, digest: str) -> bytes:
-    """`digest` is empty for a month that is still open; then the page says so."""
+    """`digest` is empty for a month that is still open, or closed without anything known; the page says which."""
     fonts()
     writer = Writer()
     story = writer.story(facts, digest)
@@ -99,6 +99,8 @@ class Writer:
         parts += self.tickets(facts.get("tickets"))
         parts.append(Spacer(1, 3 * mm))
         sealed = f"Closed month. SHA-256 of its facts: {digest}" if digest else "This month is still open."
+        if facts.get(NOTHING_KNOWN):
+            sealed = "Closed month. Nothing was known of this client when it was closed."
         parts.append(self.text(sealed, SMALL))
         if self.lacked:
             note = "Letters that this file's font lacks are shown by their base letter or code; the web page has them."

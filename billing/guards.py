@@ -30,6 +30,7 @@ PSA_ROUNDS = Decimal("0.01")
 ACCOUNTS_TOLD = 20
 UNDO_WAITS = "An undo of this line waits for a yes or no under Billing > Approvals; until then it stays."
 NOT_YET = "Only what somebody decided is pushed now; this waits for its push day."
+TOO_LARGE = "What the line says in the PSA is too large to be true; correct it there."
 FLEET_STANDS = timedelta(hours=1)
 
 
@@ -139,6 +140,9 @@ class Guards:
                 if standing is not None:  # the line says what is wanted: nothing is left to ask
                     guarded.settled.append(standing)
             else:
+                if change.before >= quantities.MOST:
+                    guarded.held[key] = TOO_LARGE
+                    continue
                 change = replace(change, base=self.base_of(change, wanted.days[key]))
                 self.judge(guarded, plan, wanted, key, change, standing)
         kept = tuple(item for item in plan.items if key_of(item) not in guarded.held)
@@ -188,7 +192,9 @@ class Guards:
         guarded.held[key] = f"Asked first: {reason.text}"
 
     def base_of(self, change: Change, days: Sequence[usage.Day]) -> Decimal:
-        """For a sum that of the same days of the month before; else the days of this month so far, drawn out."""
+        """For a sum that of the same days of the month before; else the days of this month so far, drawn out; on its
+        first day, an ordinary day of the month before.
+        """
         service = change.service
         if service.aggregation != Service.Aggregation.SUM:
             return change.before
@@ -198,7 +204,11 @@ class Guards:
             return quantities.quantity_of(service, earlier)
         if len(days) > 1:
             return quantities.quantity_of(service, days[:-1]) * on.day / max(days[-2].on.day, 1)
-        return change.after if rows else change.before
+        if not rows:
+            return change.before
+        ordinary = usage.carried(rows)
+        whole = quantities.quantity_of(service, ordinary)
+        return whole if service.is_yes_no else whole / len(ordinary)
 
     def by_answer(self, question: Question, change: Change, plan: Plan) -> str | None:
         """What an answer says of this change: hold it (the sentence), let it go (""), or nothing (None)."""

@@ -142,7 +142,8 @@ def of_clients(stored: Stored, clients: Sequence[Client]) -> list[Known]:
     stored.links = links_of(keys)
     stored.words = words_of(stored, keys)
     before = Q(run__started_at__lt=stored.month.ends_at)
-    stored.went = newest(keys, before & Q(state__in=WENT))
+    ended = Q(run__finished_at__lt=stored.month.ends_at) | Q(run__finished_at=None) & before
+    stored.went = newest(keys, ended & Q(state__in=WENT))  # when it was carried out, which may be after a yes
     stored.latest = newest(keys, Q(state__in=WENT))
     recent = Q(run__started_at__gte=stored.month.ends_at - LONGEST_RUN)
     stored.stopped = newest(keys, before & recent & ~Q(state__in=WENT) & ~Q(run__state=PushRun.State.VOID))

@@ -10,7 +10,7 @@ import logging
 import re
 import uuid
 from collections.abc import Iterable, Sequence
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
@@ -22,6 +22,7 @@ from billing.causes import NOTHING, Kind, Step
 from billing.decisions import Refused
 from billing.models import AgreementLink, BillingMonth, MonthNumbers, Usage
 from billing.monthfacts import Known, Month, begin, of_clients
+from billing.quantities import MOST
 from billing.reconciliation import Reconciliation, reconcile
 from portal import background, clock
 from portal.models import Client, Partner
@@ -34,8 +35,6 @@ ANEW = timedelta(hours=1)
 CALCULATE, CLOSE = "billing.jobs.calculate_month", "billing.jobs.close_month"
 BY_ITSELF = "the portal"
 PARTS = Decimal("0.0001")
-MOST = Decimal(10) ** 14
-"""Quantities and prices are less."""
 WRITTEN_MONTH = re.compile(r"2[01][0-9]{2}-(0[1-9]|1[0-2])")
 
 
@@ -88,7 +87,8 @@ def calculate(partner: Partner, month: date) -> int:
     seen = 0
     for start in range(0, len(clients), CHUNK):
         chunk = clients[start : start + CHUNK]
-        every = (numbers_that_fit(known, month) for known in of_clients(stored, chunk))
+        as_of = clock.now()
+        every = (numbers_that_fit(known, month, as_of) for known in of_clients(stored, chunk))
         rows = [row for row in every if row is not None]
         with transaction.atomic():
             if lock_open(partner, month) is None:
@@ -164,7 +164,7 @@ def store(clients: Sequence[Client], month: date, rows: Sequence[MonthNumbers]) 
     )
 
 
-def numbers_of(known: Known, month: date) -> MonthNumbers:
+def numbers_of(known: Known, month: date, as_of: datetime) -> MonthNumbers:
     found = reconcile(known.facts)
     numbers = found.numbers
     return MonthNumbers(
@@ -194,14 +194,14 @@ def numbers_of(known: Known, month: date) -> MonthNumbers:
         not_invoiced=found.not_invoiced[:500],
         invoices=list(found.invoices),
         read_at=found.seen_at,
-        calculated_at=clock.now(),
+        calculated_at=as_of,
     )
 
 
-def numbers_that_fit(known: Known, month: date) -> MonthNumbers | None:
+def numbers_that_fit(known: Known, month: date, as_of: datetime) -> MonthNumbers | None:
     """None for what no column holds (a source told nonsense): that row is missing, and those of others are not."""
     try:
-        row = numbers_of(known, month)
+        row = numbers_of(known, month, as_of)
         told = (row.measured, row.billable, row.pushed, row.in_agreement, row.invoiced, row.written)
         money = (row.unit_price, row.at_risk)
         if all(abs(one or NOTHING) < MOST for one in (*told, *money, row.included, row.units_at_risk)):
@@ -275,7 +275,7 @@ def refuse_running(partner: Partner, month: date) -> None:
 def close(partner: Partner, month: date, *, by: str) -> BillingMonth:
     """Freeze a month that is over: its numbers, then each client's evidence. Raises Refused.
 
-    May be repeated, and run beside itself; one that was interrupted goes on where it was.
+    May be repeated, and run beside itself; one that was interrupted goes on where it was, with what was known then.
     """
     refuse_running(partner, month)
     if row_of(partner, month).closing_at is None:
@@ -285,7 +285,8 @@ def close(partner: Partner, month: date, *, by: str) -> BillingMonth:
             if row is not None:
                 row.closing_at, row.closed_as = clock.now(), by[:254]
                 row.save(update_fields=["closing_at", "closed_as"])
-    evidence.freeze(partner, month)
+    row = row_of(partner, month)
+    evidence.freeze(partner, month, as_of=row.closing_at or clock.now())
     digest = evidence.digest_of_month(partner, month)
     BillingMonth.objects.filter(partner=partner, month=month, closed_at=None).update(
         closed_at=clock.now(), digest=digest

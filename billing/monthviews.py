@@ -262,7 +262,7 @@ def share_evidence(request: PageRequest, pk: uuid.UUID) -> HttpResponse:
     pack = EvidencePack.objects.filter(client=client, month=month).first()
     form = ShareForm(request.POST)
     if pack is None:
-        messages.error(request, f"{month:%Y-%m} is not closed yet; only a closed month is shared.")
+        messages.error(request, f"{month:%Y-%m} is not closed yet, or nothing was known of this client then.")
     elif not form.is_valid():
         messages.error(request, "Choose for how long the link holds.")
     else:

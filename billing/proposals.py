@@ -15,7 +15,7 @@ from typing import Any
 from django.db import transaction
 from django.db.models import F, Q
 
-from billing import synchronize, terms
+from billing import hands, synchronize, terms
 from billing.decisions import Decider, Refused
 from billing.guards import UNDO_WAITS
 from billing.models import PushItem, PushRun, Question
@@ -186,8 +186,15 @@ def decided(client: Client, credentials: Credentials, agreement_id: str) -> set[
 # --- Deciding ---------------------------------------------------------------------------------------------------------
 
 
-def refusal(run: PushRun, by: Decider) -> Refused | None:
-    """Why this run cannot be approved by them."""
+def refusals(runs: Sequence[PushRun], by: Decider) -> dict[uuid.UUID, Refused]:
+    """Why runs, which come with their clients, cannot be approved by them. Three queries a partner with four eyes."""
+    changed = hands.on_plans([run for run in runs if run.needs_four_eyes]) if by.user is not None else {}
+    found = {run.pk: refusal(run, by, changed.get(run.pk, ())) for run in runs}
+    return {key: no for key, no in found.items() if no is not None}
+
+
+def refusal(run: PushRun, by: Decider, changed: Collection[uuid.UUID]) -> Refused | None:
+    """`changed`: who changed what the plan depends on."""
     if run.state != State.WAITING:
         return Refused(
             "not_waiting", f"This plan does not wait for approval: it is {run.get_state_display().lower()}."
@@ -196,10 +203,15 @@ def refusal(run: PushRun, by: Decider) -> Refused | None:
         return None
     if by.user is None:
         return Refused("four_eyes", "Four eyes are asked for here: a person approves, not a token.")
-    if by.user.pk in (run.asked_by_id, run.settings_by_id):
-        what = "asked for this push" if by.user.pk == run.asked_by_id else "changed its settings last"
-        return Refused("four_eyes", f"You {what}; with four eyes another Partner Senior Manager approves.")
-    return None
+    if by.user.pk == run.asked_by_id:
+        what = "asked for this push"
+    elif by.user.pk == run.settings_by_id:
+        what = "changed its settings last"
+    elif by.user.pk in changed:
+        what = "changed its settings since the last plan that was approved or pushed"
+    else:
+        return None
+    return Refused("four_eyes", f"You {what}; with four eyes another Partner Senior Manager approves.")
 
 
 def approve(run: PushRun, *, by: Decider) -> None:
@@ -220,6 +232,7 @@ def approve_all(runs: Iterable[PushRun], *, by: Decider) -> dict[PushRun, Refuse
     Four eyes that were asked for after a run was planned count as well. The number of queries does not depend on that
     of the runs, which come with their clients.
     """
+    runs = list(runs)
     refused: dict[PushRun, Refused] = {}
     chosen: list[PushRun] = []
     agreed: dict[uuid.UUID, terms.TermsOf] = {}
@@ -227,7 +240,9 @@ def approve_all(runs: Iterable[PushRun], *, by: Decider) -> dict[PushRun, Refuse
         if run.partner_id not in agreed:
             agreed[run.partner_id] = terms.TermsOf.of(run.partner_id)
         run.needs_four_eyes |= agreed[run.partner_id].for_client(run.client)["four_eyes"]
-        if no := refusal(run, by):
+    why = refusals(runs, by)
+    for run in runs:
+        if no := why.get(run.pk):
             refused[run] = no
         else:
             chosen.append(run)

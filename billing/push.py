@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 from django.db import IntegrityError, transaction
 
-from billing import billedlines, doubts, proposals, questions, synchronize, terms, undo, usage
+from billing import billedlines, doubts, proposals, quantities, questions, synchronize, terms, undo, usage
 from billing.guards import Guarded, Guards, amount
 from billing.models import PushItem, PushRun, Schedule, SynchronizeOrder
 from billing.terms import Terms
@@ -226,8 +227,8 @@ class Push:
     def remember(
         self, lines: WantedLines, guarded: Guarded, state: str, *, instead_of: PushRun | None = None
     ) -> PushRun:
-        """Store the run, with before and after, before anything is written. Who asked for a plan asked as well for the
-        one that is planned `instead_of` it.
+        """Store the run, with before and after, before anything is written. Whoever asked for this one did; when nobody
+        has, who asked for the plan that it is `instead_of`.
         """
         links = list(agreement_links(self.client, self.task.credentials).values())
         sends = state == PushRun.State.PLANNED and guarded.plan.items
@@ -244,7 +245,7 @@ class Push:
             plan=guarded.plan.as_json(),
             digest=guarded.plan.digest,
             needs_four_eyes=self.terms["four_eyes"],
-            asked_by_id=(instead_of.asked_by_id if instead_of else None) or self.order.asked_by_id,
+            asked_by_id=self.order.asked_by_id or (instead_of.asked_by_id if instead_of else None),
             settings_by=terms.changed_last_by(self.client, self.agreed, links),
         )
         PushItem.objects.bulk_create(items_of(run, lines, guarded, self.wanted))
@@ -305,7 +306,7 @@ def items_of(run: PushRun, lines: WantedLines, guarded: Guarded, wanted: Wanted)
             quantity=line.quantity,
         )
         if found := line_found(guarded.plan, line, item):
-            row.line_id, row.included = str(found["id"]), amount(found.get("less_included"))
+            row.line_id, row.included = str(found["id"]), storable(found.get("less_included"))
         if line.key in guarded.held:
             row.state, row.text, row.reason = PushItem.State.HELD, guarded.held[line.key], ASKED
             row.question = guarded.questions.get(line.key)
@@ -331,6 +332,12 @@ def items_of(run: PushRun, lines: WantedLines, guarded: Guarded, wanted: Wanted)
         for row in wanted.withheld
     ]
     return [*rows, *withheld]
+
+
+def storable(text: Any) -> Decimal | None:
+    """None for what no column holds: a PSA says what somebody typed there."""
+    number = amount(text)
+    return number if number is not None and abs(number) < quantities.MOST else None
 
 
 def line_found(plan: Plan, line: WantedLine, item: PlanItem | None) -> dict[str, Any] | None:

@@ -114,9 +114,9 @@ def approvals(request: PageRequest) -> HttpResponse:
     asked = questions.open_ones(pages.rows(request, Question)).select_related("client", "service", "partner")
     runs = list(waiting.prefetch_related("items__service").order_by("-pk")[: SHOWN + 1])
     rows = list(asked.order_by("-pk")[: SHOWN + 1])
-    by = Decider.of(request.user)
+    refused = proposals.refusals(runs[:SHOWN], Decider.of(request.user))
     context = {
-        "runs": [(run, proposals.refusal(run, by)) for run in runs[:SHOWN]],
+        "runs": [(run, refused.get(run.pk)) for run in runs[:SHOWN]],
         "questions": rows[:SHOWN],
         "has_more": len(runs) > SHOWN or len(rows) > SHOWN,
         "form": AnswerForm(),
@@ -209,7 +209,7 @@ def run(request: PageRequest, pk: uuid.UUID) -> HttpResponse:
         "items": row.items.select_related("service", "question"),
         "undos": row.undos.order_by("-pk"),
         "cannot_undo": undo.refusal(row),
-        "cannot_approve": proposals.refusal(row, Decider.of(request.user)),
+        "cannot_approve": proposals.refusals([row], Decider.of(request.user)).get(row.pk),
         "form": RejectForm(),
     }
     return pages.show(request, "billing/run.html", context, partner=row.partner)

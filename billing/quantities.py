@@ -9,6 +9,8 @@ from billing.models import Service
 from billing.usage import Day
 
 WHOLE = Decimal(1)
+MOST = Decimal(10) ** 14
+"""Quantities and prices are less; a column holds eighteen digits, four of them decimals."""
 
 
 def percentile(quantities: Sequence[Decimal], percent: int) -> Decimal:

@@ -186,7 +186,7 @@ def changed(
         if what == "reset":
             key = pages.id_in(request.POST.get("row", ""))
             row = CrossReference.objects.filter(pk=key, partner=level.partner).first() if key else None
-            if row is not None and crossreferences.reset(level, row.service):
+            if row is not None and crossreferences.reset(level, row.service, by=by):
                 messages.success(request, f"{row.service} inherits again.")
             return True
         if what == "save" and form.is_valid():
@@ -306,7 +306,7 @@ def choose_agreement(request: PageRequest, pk: uuid.UUID) -> HttpResponse:
             raise Refused("form", "Choose one of the agreements that are offered.")
         data = form.cleaned_data
         if "forget" in request.POST:
-            agreements.forget(client, connection, data["service"])
+            agreements.forget(client, connection, data["service"], by=Decider.of(request.user))
             messages.success(request, "The choice is forgotten; lines in the PSA stay as they are.")
         else:
             agreements.choose(

@@ -15,9 +15,10 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from billing import backupstatistics, reportorders, usage
-from billing.api import MOST_DIGITS, MOST_ITEMS, UsageResultsOut, day_of
+from billing.api import MOST_ITEMS, UsageResultsOut, day_of
 from billing.backupstatistics import Told
 from billing.models import ReportRun
+from billing.quantities import MOST
 from portal import texts
 from portal.clients import find_clients
 from portal.models import Client
@@ -221,7 +222,7 @@ def storage_of(item: dict[str, Any], errors: list[FieldError]) -> Decimal | None
         if isinstance(value, bool) or not isinstance(value, int | float | str):
             raise InvalidOperation
         found = Decimal(str(value))
-        if not found.is_finite() or not 0 <= found < MOST_DIGITS:
+        if not found.is_finite() or not 0 <= found < MOST:
             raise InvalidOperation
         return found.quantize(Decimal("0.0001"))
     except InvalidOperation:

@@ -142,6 +142,19 @@ class NewUserForm(BaseUserCreationForm):
         widgets = {"email": UnfoldAdminTextInputWidget}
 
 
+RIGHTS = ("is_staff", "is_superuser", "groups", "user_permissions")
+"""Who may give these away has them all, so superusers alone do."""
+
+
+def is_superuser(request: HttpRequest) -> bool:
+    return bool(getattr(request.user, "is_superuser", False))
+
+
+def is_above(request: HttpRequest, person: User | None) -> bool:
+    """Whether a person has rights that whoever asks may not hand out."""
+    return person is not None and not is_superuser(request) and (person.is_staff or person.is_superuser)
+
+
 class UserMembershipInline(TenantInline):
     model = Membership
     autocomplete_fields = ("partner",)
@@ -164,6 +177,16 @@ class PersonAdmin(PortalAdmin, UserAdmin):
     add_fieldsets = ((None, {"fields": ("email", "password1", "password2")}),)
     readonly_fields = ("last_login", "date_joined")
     inlines = (UserMembershipInline,)
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        return (*self.readonly_fields, *(() if is_superuser(request) else RIGHTS))
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Staff are changed by superusers: a new password for a colleague would be their rights."""
+        return not is_above(request, obj) and super().has_change_permission(request, obj)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return not is_above(request, obj) and super().has_delete_permission(request, obj)
 
 
 @admin.register(SignIn)
@@ -326,7 +349,16 @@ class AuthenticatorAdmin(ReadOnlyAdmin):
 
 @admin.register(Group)
 class PortalGroupAdmin(PortalAdmin, GroupAdmin):
-    pass
+    """What the members of a group may do is changed by superusers."""
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return is_superuser(request)
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return is_superuser(request)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return is_superuser(request)
 
 
 class TaskAdmin(ReadOnlyAdmin):

@@ -23,7 +23,11 @@ from django.http.request import RawPostDataException
 from portal import clock, database, logs
 from portal.models import AuditChain, AuditEntry
 
-SECRET = re.compile(r"secret|password|passwd|token|key|otp|csrf|code|routing", re.IGNORECASE)
+SECRET = re.compile(
+    r"secret|password|passwd|passphrase|private|authorization|token|key|otp|csrf|code|routing", re.IGNORECASE
+)
+NOT_KEPT = "(not kept)"
+DEEPEST = 20
 MOST_LETTERS = 200
 MOST_FIELDS = 60
 HASHED = (
@@ -120,10 +124,20 @@ def typed(data: Any) -> dict[str, Any]:
 
 
 def told(name: str, value: Any) -> Any:
-    if SECRET.search(name) and name not in {"public_key", "key"}:
-        return "(not kept)"
+    value = masked(name, value)
     text = value if isinstance(value, str) else json.dumps(value, default=str)
     return text if len(text) <= MOST_LETTERS else f"{text[:MOST_LETTERS]}…"
+
+
+def masked(name: str, value: Any, deep: int = 0) -> Any:
+    """Without secrets at any depth, by the names that they stand under."""
+    if (SECRET.search(name) and name not in {"public_key", "key"}) or deep > DEEPEST:
+        return NOT_KEPT
+    if isinstance(value, Mapping):
+        return {part: masked(str(part), below, deep + 1) for part, below in value.items()}
+    if isinstance(value, list | tuple):
+        return [masked("", below, deep + 1) for below in value]
+    return value
 
 
 # --- Is it whole? -----------------------------------------------------------------------------------------------------

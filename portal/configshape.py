@@ -301,7 +301,8 @@ class Record:
                 where = Node(line)
                 reading.wrong((*path, shown(name)), where, f"There is no such field.{hint}", "unknown_field")
                 continue
-            found[name] = self.fields[name].read(part, (*path, name), reading)
+            if not (part.is_blank and isinstance(self.fields[name], Record)):  # that says nothing
+                found[name] = self.fields[name].read(part, (*path, name), reading)
         return found
 
 

@@ -71,6 +71,11 @@ class Node:
         return self.is_scalar and self.is_plain and self.text in ("", "~", "null", "Null", "NULL")
 
     @property
+    def is_blank(self) -> bool:
+        """Nothing stands there, not even `null`: what was below it is perhaps a comment now."""
+        return self.is_null and not self.text
+
+    @property
     def sort(self) -> str:
         if self.entries is not None:
             return "a mapping"

@@ -216,6 +216,8 @@ def with_templates(root: Node, reading: Reading) -> None:
 
 def merged(lower: Node, upper: Node) -> Node:
     """Fields of both; the upper ones go before, part by part. What the PSA offers is one value."""
+    if upper.is_blank and lower.entries is not None and "id" not in lower.entries:
+        return lower
     if lower.entries is None or upper.entries is None or "id" in upper.entries or upper.is_null:
         return upper
     entries = dict(lower.entries)

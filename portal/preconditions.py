@@ -67,10 +67,19 @@ def settled(data: Any) -> Any:
     return [settled(value) for value in data] if isinstance(data, list | tuple) else data
 
 
+def lock_for(actor: Any) -> None:
+    """Until the transaction ends nobody else with an `If-Match` changes what this one may: its partner's, or, with a
+    vendor-wide token, anybody's. Rows of other tables that point to partners go in all the same.
+    """
+    rows = Partner.objects.select_for_update(no_key=True).order_by("pk")
+    partner = getattr(actor, "partner_id", None)
+    list((rows.filter(pk=partner) if partner else rows).values_list("pk", flat=True))
+
+
 class Guarded(Base):
     """A view with GET and PUT, PATCH or DELETE of the same thing. `state` is what its ETag stands for.
 
-    Two that send the same If-Match at once come one after the other: the partner's row is locked meanwhile. What is
+    Two that send the same If-Match at once come one after the other (`lock_for`). What is
     taken back when a call is refused begins after it was counted: wrong tokens and requests stay counted.
     """
 
@@ -96,8 +105,7 @@ class Guarded(Base):
             return
         self.held.enter_context(transaction.atomic())
         self.is_begun = True
-        if partner := getattr(actor_of(request), "partner_id", None):
-            Partner.objects.select_for_update(no_key=True).get(pk=partner)
+        lock_for(actor_of(request))
         if digest_of(self.state(request, *args, **kwargs)) != tag and tag != "*":
             raise failed("This was changed since you read it; nothing was changed now. Read it again.")
 

@@ -20,7 +20,7 @@ from billing.models.reconciliations import (
     ReadingOrder,
 )
 from billing.models.references import ReferenceRun
-from billing.models.settings import BillingSettings, PushDay, Schedule
+from billing.models.settings import BillingSettings, PushDay, Schedule, SettingsHand
 from billing.models.statistics import BackupStatistics, ReportRun, ReportSetup, ReportTick, ReportWindow
 from billing.models.usage import Usage
 
@@ -48,6 +48,7 @@ __all__ = [
     "ReportWindow",
     "Schedule",
     "Service",
+    "SettingsHand",
     "SynchronizeOrder",
     "SynchronizeWindow",
     "Usage",

@@ -84,6 +84,29 @@ class BillingSettings(TenantModel):
         )
 
 
+class SettingsHand(TenantModel):
+    """When a person last changed, reset or removed something of billing at a level; so they are no second pair of eyes.
+
+    `level_id` is an organization's or a client's, `service` empty for what holds for all.
+    """
+
+    level_id = models.UUIDField(editable=False)
+    service = models.CharField(max_length=80, blank=True, editable=False)
+    person = models.ForeignKey(User, on_delete=models.CASCADE, related_name="+", editable=False)
+    changed_at = models.DateTimeField(default=clock.now, editable=False)
+
+    class Meta:
+        ordering = ("-changed_at", "-id")
+        constraints = (
+            models.UniqueConstraint(
+                fields=["level_id", "service", "person"], name="one_hand_per_level_service_and_person"
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.person}: {self.service or 'all services'}"
+
+
 class PushDay(TenantModel):
     """A push day that came for a client: it is pushed once, on the day or late, never twice."""
 

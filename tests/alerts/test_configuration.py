@@ -17,6 +17,7 @@ from rest_framework.test import APIClient
 
 from alerts.models import DropFilter, Notification, NotificationVersion, TicketSettings
 from alerts.proving import configproof
+from billing.models import BillingSettings
 from integrations import choices, repointing
 from integrations.connections import Entered
 from integrations.models import Choice, CompanyLink, Credentials
@@ -160,6 +161,28 @@ def test_a_section_with_nothing_below_it_wipes_nothing_unasked(
     assert found.faults == []
     removed = {one.path[0] for one in found.differences if one.what == "removed"}
     assert removed == ({"notifications"} if prune and section == "notifications" else set())
+
+
+@pytest.mark.parametrize("section", ["ticket_settings", "billing"])
+def test_settings_of_a_level_with_nothing_below_them_stay_and_null_clears_them(
+    world: World, section: str
+) -> None:
+    key = world.organization.name
+    BillingSettings.objects.create(partner=world.partner, organization=world.organization, jump_units=7)
+    text = f"version: 1\norganizations:\n  {key}:\n    {section}:{{}}\n      # jump_units: 7\n"
+    assert paths(plan(world, text.format(""))) == []
+    assert all(one.what == "removed" for one in plan(world, text.format(" null")).differences)
+    assert plan(world, text.format(" null")).differences
+    assert plan(world, text.format(""), prune=True).differences
+
+
+def test_a_blank_section_of_a_client_is_filled_by_its_template(world: World) -> None:
+    text = (
+        "version: 1\nclient_templates: {small: {ticket_settings: {notes_per_hour: 2}}}\n"
+        'clients: {"19652": {template: small, ticket_settings: }}\n'
+    )
+    apply(world, text)
+    assert TicketSettings.objects.get(client=world.client).notes_per_hour == 2
 
 
 def test_a_connection_with_nothing_below_it_stays(world: World) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from urllib.parse import urlsplit
 
@@ -17,6 +19,7 @@ from django.urls import reverse
 from alerts import drafts, labhistory, labresult, labrows, replays
 from alerts.models import (
     Condition,
+    DropFilter,
     GroupLead,
     Hold,
     Notification,
@@ -184,6 +187,49 @@ def test_a_draft_shows_what_it_would_change_and_why(world):
         ("Notifications", "Tickets", "severities: warning, error, critical → error, critical")
     ]
     assert Notification.objects.get().severities == ["warning", "error", "critical"]
+
+
+def test_two_who_edit_a_draft_at_once_lose_nothing(world):
+    seen_by_mia = drafts.begin(world.partner, "Together")
+    seen_by_tom = RuleDraft.objects.get(pk=seen_by_mia.pk)
+    first, second = (
+        DropFilter(partner=world.partner, name=name, reason="r", sources=["backup"]) for name in "ab"
+    )
+    drafts.put_row(seen_by_mia, "filters", "new", first)
+    draft = drafts.put_row(seen_by_tom, "filters", "new", second)
+    assert [row["name"] for row in draft.document["filters"]] == ["a", "b"]
+    draft = drafts.remove_row(seen_by_mia, "filters", str(first.pk))
+    assert [row["name"] for row in draft.document["filters"]] == ["b"]
+    RuleDraft.objects.all().delete()
+    with pytest.raises(ValidationError, match="deleted this draft"):
+        drafts.put_row(seen_by_tom, "filters", "new", first)
+
+
+def test_a_partner_has_so_many_drafts(world, monkeypatch):
+    monkeypatch.setattr(drafts, "MOST_DRAFTS", 2)
+    for name in "ab":
+        drafts.begin(world.partner, name)
+    answer = make.api(make.token(world.partner)).post("/api/v1/rule-drafts", {"name": "c"}, format="json")
+    assert (answer.status_code, "delete one first" in answer.content.decode()) == (400, True)
+
+
+@pytest.mark.postgres
+@pytest.mark.django_db(transaction=True)
+def test_two_drafts_of_one_name_at_once_are_one(world):
+    begun = threading.Barrier(2)
+
+    def begin():
+        begun.wait()
+        try:
+            return drafts.begin(world.partner, "Same") is not None
+        except ValidationError as refusal:
+            return "already" in str(refusal)
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(2) as pool:
+        assert [one.result() for one in [pool.submit(begin) for _ in range(2)]] == [True, True]
+    assert RuleDraft.objects.count() == 1
 
 
 @pytest.mark.django_db(transaction=True)

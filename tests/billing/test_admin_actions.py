@@ -9,7 +9,7 @@ from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.test import Client as Browser
 from django.urls import reverse
 
-from billing.models import AgreementLink, CrossReference, PushRun, Question
+from billing.models import AgreementLink, CrossReference, PushRun, Question, Service
 from billing.proof_world import Billed, billed
 from tests import make
 
@@ -38,6 +38,7 @@ def test_a_plan_is_approved_after_it_was_confirmed(shop: Billed, browser: Browse
     runs = PushRun.objects.filter(state="waiting")
     page = act(browser, runs, "approve", confirm=False)
     assert "Exactly these plans are sent" in page
+    assert f"{shop.service}: 10 → 12" in page.replace("&amp;", "&")
     assert shop.partner.name in page
     assert runs.count() == 1
     assert "1 plans were approved" in act(browser, runs, "approve")
@@ -55,6 +56,7 @@ def test_a_push_is_undone_a_plan_rejected_and_a_question_answered(shop: Billed, 
     assert "1 plans were rejected" in act(browser, waiting, "reject")
     shop.use(90)
     shop.sync()
+    assert f"{shop.service}: 12 → 90. " in act(browser, Question.objects.all(), "push_it", confirm=False)
     assert "1 questions were answered" in act(
         browser, Question.objects.filter(settled_at=None), "keep_the_old"
     )
@@ -69,6 +71,24 @@ def test_clients_are_previewed_and_pushed(shop: Billed, browser: Browser) -> Non
     assert "clients are synchronized now" in act(browser, links, "push_now")
     shop.run()
     assert shop.quantity() == 12
+
+
+def test_a_preview_counts_clients_and_not_their_rows(shop: Billed, browser: Browser) -> None:
+    """Four links of one client come before the one of the other, whose push was asked for and left out."""
+    first = AgreementLink.objects.get(client=shop.client)
+    for service in Service.objects.exclude(pk=shop.service.pk)[:3]:
+        AgreementLink.objects.create(
+            partner=shop.partner,
+            client=shop.client,
+            credentials=first.credentials,
+            agreement=first.agreement,
+            service=service,
+        )
+    for client in shop.clients:
+        shop.use(12, client)
+    page = act(browser, AgreementLink.objects.order_by("client__number"), "preview")
+    assert page.count("quantity → 12") == 2
+    assert "Push now (5)" in page
 
 
 def test_rows_of_two_partners_are_refused_together(shop: Billed, browser: Browser) -> None:

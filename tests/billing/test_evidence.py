@@ -12,10 +12,10 @@ from django.test import Client as Browser
 from django.urls import reverse
 
 from alerts.models import Condition, Ticket
-from billing import backupstatistics, evidence, evidencelinks, evidencepdf, months, readings, usage
+from billing import backupstatistics, evidence, evidencelinks, evidencepdf, months, proposals, readings, usage
 from billing.backupstatistics import Told
 from billing.decisions import Decider, Refused
-from billing.models import EvidencePack, MonthNumbers, PackLink, PushItem, PushRun, Usage
+from billing.models import BackupStatistics, EvidencePack, MonthNumbers, PackLink, PushItem, PushRun, Usage
 from billing.proof_world import Billed
 from billing.usage import Measured
 from portal import clock, logs
@@ -68,6 +68,7 @@ def october(shop: Billed, monkeypatch: pytest.MonkeyPatch) -> Billed:
         ],
         then=lambda clients: None,
     )
+    BackupStatistics.objects.update(recorded_at=clock.now() - timedelta(hours=1))
     for number, opened in enumerate((OCTOBER.replace(day=3), date(2026, 11, 2))):
         ticketed(shop, number, datetime(opened.year, opened.month, opened.day, 9, tzinfo=UTC))
     months.calculate(shop.partner, OCTOBER)
@@ -152,6 +153,71 @@ def test_a_closed_month_is_the_same_bytes_whatever_happens_later(
     assert MonthNumbers.objects.get(client=october.client, month=OCTOBER).measured == 11
     with pytest.raises(Refused, match="is closed"):
         months.ask(october.partner, OCTOBER)
+
+
+@pytest.mark.django_db
+def test_what_comes_in_while_a_month_is_being_closed_stands_beside_no_earlier_number(
+    october: Billed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first attempt is killed between the numbers and the packs; the second comes when a source has told more."""
+    at(monkeypatch, datetime(2026, 11, 6, 12, tzinfo=UTC))
+    with monkeypatch.context() as killed:
+        killed.setattr(evidence, "freeze", lambda *args, **more: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            months.close(october.partner, OCTOBER, by="boss")
+    at(monkeypatch, datetime(2026, 11, 6, 15, tzinfo=UTC))
+    late = OCTOBER.replace(day=20)
+    measured = Measured(
+        client=october.client, service=october.service, quantity=D(70), measured_on=late, account="SRV-1"
+    )
+    usage.record([measured])
+    told = Told(client=october.client, account="SRV-1", measured_on=late, successful_jobs=1, failed_jobs=1)
+    backupstatistics.record([told], then=lambda clients: None)
+    months.close(october.partner, OCTOBER, by="boss")
+    facts = facts_of(october)
+    [service] = facts["services"]
+    assert (service["measured"], service["accounts"][0]["quantity"]) == ("11", "6")
+    assert facts["backups"]["rate"] == "96.6"
+
+
+@pytest.mark.django_db
+def test_a_client_without_numbers_has_a_closed_month_as_well(
+    october: Billed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at(monkeypatch, datetime(2026, 11, 6, 12, tzinfo=UTC))
+    months.close(october.partner, OCTOBER, by="boss")
+    other = october.clients[1]
+    told = Told(client=other, account="A", measured_on=OCTOBER, successful_jobs=1, failed_jobs=1)
+    backupstatistics.record([told], then=lambda clients: None)
+    browser = Browser()
+    browser.force_login(make.user(october.partner))
+    address = reverse("client_evidence", args=[other.pk])
+    page = browser.get(address, {"month": "2026-10"}).content.decode()
+    assert "Nothing was known of this client" in page
+    assert "still open" not in page
+    pdf = browser.get(reverse("client_evidence_pdf", args=[other.pk]), {"month": "2026-10"}).content
+    assert "Nothing was known of this client" in text_of(pdf)
+    assert "still open" in browser.get(address, {"month": "2026-11"}).content.decode()
+
+
+@pytest.mark.django_db
+def test_a_plan_that_is_carried_out_in_the_next_month_was_not_pushed_in_the_one_it_waited_in(
+    shop: Billed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at(monkeypatch, datetime(2026, 10, 31, 12, tzinfo=UTC))
+    shop.mode("approve")
+    shop.use(12)
+    shop.sync()
+    began = clock.now()
+    at(monkeypatch, datetime(2026, 11, 2, 12, tzinfo=UTC))
+    proposals.approve(PushRun.objects.get(state="waiting"), by=BOSS)
+    shop.run()
+    PushRun.objects.update(started_at=began)
+    Usage.objects.update(recorded_at=began)
+    for month in (OCTOBER, date(2026, 11, 1)):
+        months.calculate(shop.partner, month)
+    october, november = MonthNumbers.objects.order_by("month")
+    assert (october.measured, october.pushed, november.pushed) == (12, 0, 12)
 
 
 @pytest.mark.django_db

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from decimal import Decimal
 
 import pytest
 
-from billing import questions, usage
+from alerts import charts
+from billing import months, questions, usage
+from billing import preview as previews
 from billing.decisions import Decider
-from billing.models import BillingSettings, Question
+from billing.models import BillingSettings, PushItem, Question
 from billing.proof_world import Billed, billed
+from billing.usage import Measured
 from integrations.sandbox import Sandbox
 
 BOSS = Decider("boss@example.com")
@@ -150,3 +154,34 @@ def test_6_6_a_feed_that_dies_changes_nothing(shop: Billed) -> None:
     shop.use(12, days_ago=9)
     shop.sync()
     assert (shop.quantity(), Question.objects.count()) == (10, 0)
+
+
+# --- More than a number is ever ---------------------------------------------------------------------------------------
+
+
+def test_accounts_that_sum_up_to_more_than_a_column_holds_are_withheld_with_a_reason(shop: Billed) -> None:
+    """Each of them was well-formed at the door: what is less than 10^14."""
+    word = {"client": shop.client, "service": shop.service, "measured_on": usage.today_for(shop.client)}
+    most = Decimal("99999999999999.9999")
+    usage.record([Measured(**word, quantity=most, account=account) for account in ("A", "B")])
+    outcome = shop.sync()
+    assert "correct it at its source" in outcome.text
+    assert "no agreement takes" in str(previews.of_client(shop.client).withheld)
+    assert shop.quantity() == 10
+    months.calculate(shop.partner, months.current(shop.partner))
+    charts.count_months(shop.partner)
+
+
+def test_what_rounding_lifts_over_the_limit_is_withheld(shop: Billed) -> None:
+    shop.use("99999999999999.5")
+    shop.sync()
+    assert shop.quantity() == 10
+
+
+def test_a_line_of_a_mad_number_in_the_psa_is_held_and_not_our_mistake(shop: Billed) -> None:
+    shop.by_hand(quantity=1e20, lessIncluded=1e20)
+    shop.use(12)
+    shop.sync()
+    item = PushItem.objects.get()
+    assert (item.state, item.included) == ("held", None)
+    assert "correct it there" in item.text

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from django.db import IntegrityError, transaction
 from django.urls import reverse
 
-from billing import proposals, synchronize, undo
+from billing import billingsettings, crossreferences, proposals, synchronize, undo
 from billing.decisions import Decider, Refused
-from billing.models import PushRun, Question
+from billing.models import CrossReference, PushRun, Question, Service
 from billing.proof_world import Billed, connected
 from integrations import companies
 from integrations.models import CompanyLink, Delivery, Status
@@ -113,6 +115,45 @@ def test_with_four_eyes_neither_who_asked_nor_a_token_approves(shop: Billed) -> 
     assert shop.quantity() == 12
 
 
+def test_who_changed_something_before_another_did_approves_not_until_a_plan_went(shop: Billed) -> None:
+    ann, bob, cara = (make.user(shop.partner) for _ in range(3))
+    shop.mode("approve")
+    shop.settings(four_eyes=True, jump_percent=1000)
+    reference = CrossReference.objects.get(partner=shop.partner)
+    wish = crossreferences.wish_of(reference)
+    crossreferences.save(shop.organization, shop.service, replace(wish, level="Basic"), by=Decider.of(ann))
+    billingsettings.save(shop.client, {"jump_least": 9}, by=Decider.of(bob))
+    shop.use(12)
+    shop.sync()
+    for decider in (Decider.of(ann), Decider.of(bob)):
+        with pytest.raises(Refused, match="changed its settings"):
+            proposals.approve(waiting(shop), by=decider)
+    proposals.approve(waiting(shop), by=Decider.of(cara))
+    shop.run()
+    shop.use(13)
+    shop.sync()
+    proposals.approve(waiting(shop), by=Decider.of(ann))
+    shop.run()
+    assert shop.quantity() == 13
+
+
+def test_a_reset_is_a_change_and_one_of_another_service_or_client_is_none(shop: Billed) -> None:
+    ann, bob = (make.user(shop.partner) for _ in range(2))
+    shop.mode("approve")
+    shop.settings(four_eyes=True)
+    other = Service.objects.exclude(pk=shop.service.pk)[0]
+    wish = crossreferences.own_wish(shop.organization, shop.service)
+    crossreferences.save(shop.client, shop.service, wish, by=BOSS)
+    crossreferences.reset(shop.client, shop.service, by=Decider.of(ann))
+    crossreferences.reset(shop.client, other, by=Decider.of(bob))
+    crossreferences.reset(shop.clients[1], shop.service, by=Decider.of(bob))
+    shop.use(12)
+    shop.sync()
+    with pytest.raises(Refused, match="changed its settings since"):
+        proposals.approve(waiting(shop), by=Decider.of(ann))
+    proposals.approve(waiting(shop), by=Decider.of(bob))
+
+
 def test_the_database_lets_nothing_be_approved_but_what_is_stored(shop: Billed) -> None:
     shop.mode("approve")
     shop.use(12)
@@ -207,6 +248,21 @@ def test_who_approved_a_plan_has_not_asked_for_the_next(shop: Billed) -> None:
     proposals.approve(again, by=Decider.of(bob))
     shop.run()
     assert shop.quantity() == 13
+
+
+def test_whose_press_led_to_a_new_plan_asked_for_it_whoever_asked_for_the_one_before(shop: Billed) -> None:
+    ann, bob = make.user(shop.partner), make.user(shop.partner)
+    shop.mode("approve")
+    shop.settings(four_eyes=True, jump_percent=1000)
+    Delivery.objects.filter(status=Status.WAITING).delete()
+    for person, quantity in ((ann, 12), (bob, 13)):
+        shop.use(quantity)
+        Delivery.objects.filter(status=Status.WAITING).delete()
+        synchronize.request(shop.client, cause="button", by=person, at_once=True)
+        shop.run()
+    with pytest.raises(Refused, match="You asked"):
+        proposals.approve(waiting(shop), by=Decider.of(bob))
+    proposals.approve(waiting(shop), by=Decider.of(ann))
 
 
 def test_what_waits_for_a_former_connection_is_over(shop: Billed) -> None:

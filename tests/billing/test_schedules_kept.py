@@ -377,6 +377,25 @@ def test_a_sum_that_is_far_from_the_month_before_is_asked_about_still(
     assert (question.proposed, "to be expected" in question.text or question.kind == "fleet") == (100, True)
 
 
+@pytest.mark.parametrize(("quantity", "is_asked"), [(500, True), (12, False)])
+def test_the_only_day_so_far_of_a_sum_is_compared_with_an_ordinary_one(
+    summed: Billed, monkeypatch: pytest.MonkeyPatch, quantity: int, *, is_asked: bool
+) -> None:
+    """The month before has no word of the same days."""
+    for day in (20, 21):
+        on(summed, monkeypatch, date(2026, 10, day))
+    Question.objects.all().delete()
+    summed.by_hand(quantity=20)
+    BilledLine.objects.all().delete()
+    monkeypatch.setattr(clock, "now", lambda: datetime(2026, 11, 1, 20, tzinfo=UTC))
+    summed.use(quantity)
+    Delivery.objects.filter(client=summed.client, status=Status.WAITING).update(due_at=clock.now())
+    summed.sync()
+    asked = Question.objects.filter(client=summed.client, settled_at=None)
+    assert [(one.kind, one.proposed) for one in asked] == ([("jump", 500)] if is_asked else [])
+    assert summed.quantity() == (20 if is_asked else 12)
+
+
 # --- Nobody waits for a PSA that does not answer ----------------------------------------------------------------------
 
 

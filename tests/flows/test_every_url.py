@@ -68,6 +68,7 @@ from billing.models import (
     ReportTick,
     ReportWindow,
     Service,
+    SettingsHand,
     SynchronizeOrder,
     SynchronizeWindow,
     Usage,
@@ -431,6 +432,7 @@ def scene(db: None, settings: Any) -> Scene:
     add(ReportTick, credentials=credentials, line=CANARY, ticked_as=CANARY)
     batch = add(PushBatch, cause=CANARY)
     add(SynchronizeOrder, delivery=delivery, batch=batch)
+    add(SettingsHand, level_id=client.pk, service=CANARY, person=make.user(northwind))
     add(PushDay, client=client, due_on=clock.now().date())
     add(BillingSettings, organization=organization, description_template=CANARY)
     add(

@@ -17,6 +17,7 @@ from alerts.proving import lifeworld
 from alerts.proving.lifeworld import LifeWorld
 from integrations import connections
 from integrations.models import Delivery
+from integrations.psa.errors import Misconfigured
 from integrations.sandbox import Sandbox
 from portal import clock
 
@@ -184,6 +185,55 @@ def test_a_reopening_whose_answer_was_lost_is_looked_at_and_not_repeated(
     world.drain()
     assert [row.state for row in world.tickets()] == ["open"]
     assert len(world.created()) == 1
+
+
+def test_a_reopening_that_the_psa_refuses_for_good_becomes_a_new_ticket(
+    world: LifeWorld, choose: Any
+) -> None:
+    choose(reopen_within_days=2)
+    ticket = open_one(world)
+    world.recovers()
+    world.drain()
+    world.sandbox.control.fault("redirect", method="PATCH", status=400)
+    world.fails()
+    world.drain()
+    former, new = world.tickets()
+    assert (former.state, new.state) == ("gone", "open")
+    assert "could not be opened again: ConnectWise refused the data" in former.left_why
+    assert world.in_psa(ticket.psa_id).is_closed
+    assert not world.in_psa(new.psa_id).is_closed
+
+
+def test_a_refused_note_about_a_reopening_is_no_refused_reopening(world: LifeWorld, choose: Any) -> None:
+    choose(reopen_within_days=2)
+    ticket = open_one(world)
+    world.recovers()
+    world.drain()
+    world.sandbox.control.fault("redirect", method="POST", path="/notes", status=400)
+    world.fails()
+    world.drain()
+    assert [row.state for row in world.tickets()] == ["open"]
+    assert not world.in_psa(ticket.psa_id).is_closed
+    assert len(world.created()) == 1
+
+
+def test_a_reopening_on_a_board_without_an_open_status_becomes_a_new_ticket(
+    world: LifeWorld, choose: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Refused while it was planned: nothing was sent, and nothing waits for somebody to reprocess it."""
+    choose(reopen_within_days=2)
+    open_one(world)
+    world.recovers()
+    world.drain()
+    refused = Misconfigured("The board has no status of an open ticket.", field="status")
+
+    def reopening(*args: Any) -> Any:
+        raise refused
+
+    monkeypatch.setattr("integrations.psa.connectwise.tickets.Tickets.reopening", reopening)
+    world.fails()
+    world.drain()
+    assert [row.state for row in world.tickets()] == ["gone", "open"]
 
 
 def test_a_technicians_close_acknowledges_and_a_reminder_follows_once(world: LifeWorld, choose: Any) -> None:

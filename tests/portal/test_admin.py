@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from django.apps import apps
 from django.contrib import admin
+from django.contrib.auth.models import Group
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
@@ -220,6 +221,38 @@ def test_a_person_is_made_by_e_mail_address(browser):
     browser.post(page(User, "add"), fields)
     assert User.objects.get(email="new@northwind.example").check_password("a quiet horse 7")
     assert Membership.objects.filter(user__email="new@northwind.example").count() == 0
+
+
+def test_staff_who_may_change_people_give_nobody_rights_and_leave_staff_alone(scene):
+    clerk = make.user(is_staff=True)
+    clerk.user_permissions.add(*permissions("view_user", "change_user", "delete_user", "add_user"))
+    clerk.user_permissions.add(*permissions("change_group", "add_group"))
+    desk = signed_in(clerk)
+    boss, person = make.user(is_staff=True, is_superuser=True), make.user(scene.world.partner)
+    fields = {
+        "email": "renamed@northwind.example",
+        "is_active": "on",
+        "is_staff": "on",
+        "is_superuser": "on",
+        "user_permissions": [str(one.pk) for one in permissions("delete_user")],
+        "memberships-TOTAL_FORMS": "0",
+        "memberships-INITIAL_FORMS": "0",
+    }
+    assert desk.post(page(User, "change", person.pk), fields).status_code == 302
+    person.refresh_from_db()
+    assert (person.email, person.is_staff, person.is_superuser) == ("renamed@northwind.example", False, False)
+    assert not person.user_permissions.exists()
+    for above in (boss, clerk):
+        assert desk.post(page(User, "change", above.pk), fields).status_code == 403
+        assert (
+            desk.post(
+                reverse("admin:auth_user_password_change", args=[above.pk]), {"password1": "x"}
+            ).status_code
+            == 403
+        )
+        assert desk.post(page(User, "delete", above.pk), {"post": "yes"}).status_code == 403
+    assert desk.post(page(Group, "add"), {"name": "All"}).status_code == 403
+    assert not Group.objects.exists()
 
 
 @pytest.mark.parametrize("name", ["success", "failure", "schedule", "ormq"])

@@ -275,6 +275,25 @@ def test_what_pages_and_calls_change_is_written_down_without_secrets(partner, ma
     assert {entry.partner_id for entry in entries} == {partner.pk}
 
 
+def test_a_secret_deep_in_a_body_is_not_kept(partner):
+    """A plan of a configuration is carried out, and refuses the secret that somebody wrote into it."""
+    make.clients.top_level(partner)
+    secret = "s3cr3tPrivateKey99"
+    connection = {"kind": "connectwise", "login_company": "northwind", "secret": secret}
+    document = {"version": 1, "organizations": {partner.name: {"connection": connection}}}
+    answer = make.api(make.token(partner)).post("/api/v1/config/plan", document, format="json")
+    assert answer.status_code == 200, answer.content
+    text = json.dumps([entry.details for entry in AuditEntry.objects.all()])
+    assert "northwind" in text
+    assert secret not in text
+    listed = {"connections": [{"name": "a", "headers": {"Authorization": secret}}, [{"api_key": secret}]]}
+    assert secret not in json.dumps(audit.typed(listed))
+    deep: Any = {"name": secret}
+    for _ in range(5000):
+        deep = [deep]
+    assert secret not in json.dumps(audit.typed({"x": deep}))
+
+
 def test_what_was_refused_or_is_intake_is_not_a_change(partner, manager):
     api = make.api(make.token(partner))
     api.post("/api/v1/events", make.event(), format="json")

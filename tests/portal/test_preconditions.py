@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.urls import get_resolver
 from rest_framework.test import APIClient
 
@@ -171,6 +175,36 @@ def test_a_change_is_made_only_to_what_was_read(route: str, things: dict[str, st
     assert change(url, BODIES[route], HTTP_IF_MATCH=tag).status_code == 412
     assert change(url, BODIES[route], HTTP_IF_MATCH="*").status_code == 200
     assert change(url, BODIES[route]).status_code == 200
+
+
+@pytest.mark.postgres
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("is_vendors", [(True, True), (True, False)])
+def test_of_two_with_the_same_tag_at_once_one_wins_also_with_vendor_wide_tokens(
+    world: World, is_vendors: tuple[bool, bool], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = f"/api/v1/clients/{world.client.pk}"
+    callers = [make.api(make.token(None if vendor else world.partner)) for vendor in is_vendors]
+    tag = callers[0].get(url)["ETag"]
+    ready = threading.Barrier(2)
+    really = preconditions.digest_of
+
+    def slowly(data: Any) -> str:
+        found = really(data)
+        time.sleep(0.3)  # both have read before one writes, unless one waits for the other
+        return found
+
+    monkeypatch.setattr(preconditions, "digest_of", slowly)
+
+    def put(number: int) -> int:
+        ready.wait()
+        try:
+            return int(callers[number].patch(url, {"name": f"New {number}"}, HTTP_IF_MATCH=tag).status_code)
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(2) as pool:
+        assert sorted(pool.map(put, range(2))) == [200, 412]
 
 
 def test_what_is_taken_back_is_counted_all_the_same(world: World) -> None:
