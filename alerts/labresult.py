@@ -4,12 +4,10 @@ and its proof). Reads only.
 
 from __future__ import annotations
 
-import contextlib
-import gc
 import time
 import uuid
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -20,7 +18,7 @@ from alerts.labhistory import Fate, History, fate_of, is_own
 from alerts.models import Condition
 from alerts.wantedticket import level_of
 from integrations.models import Choice, Event
-from portal import clock
+from portal import clock, memory
 from portal.models import Partner
 
 SAMPLES = 10
@@ -99,19 +97,6 @@ class Faithfulness:
         }
 
 
-@contextlib.contextmanager
-def uncollected() -> Iterator[None]:
-    """Without the garbage collector, which would look at the same hundred thousand living objects again and again: a
-    third of the time. What is dropped here has no cycles and goes at once."""
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.enable()
-
-
 class Comparison:
     """Today's rules and, when there is one, a draft's, beside the past."""
 
@@ -143,7 +128,7 @@ class Comparison:
     def run(self) -> dict[str, Any]:
         """Read the span; seconds are those that it took."""
         started = time.perf_counter()
-        with uncollected():
+        with memory.uncollected():
             self.read()
         self.tell(self.events)
         return self.as_json(time.perf_counter() - started)

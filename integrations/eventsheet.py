@@ -14,7 +14,7 @@ from django.utils import timezone
 from integrations import eventsearch
 from integrations.eventsearch import EventFilter, Place
 from integrations.models import Action, Delivery
-from portal import sheets, workbooks
+from portal import memory, sheets, workbooks
 
 MOST_EVENTS = 10_000
 MOST_LOOKED_AT = 1_000_000
@@ -94,9 +94,11 @@ def _rows(mine: QuerySet[Any], rows: QuerySet[Any], shown: Any) -> Iterator[list
     left, seen = MOST_EVENTS, None
     for _ in range(MOST_LOOKED_AT // STEP):
         end = eventsearch.nth(mine, seen, "received_at", STEP)
-        for events in pieces(rows.filter(between(seen, end)), left):
+        for events, same in pieces(rows.filter(between(seen, end)), left):
             left -= len(events)
-            yield list(lines_of(events, shown))
+            with memory.uncollected():
+                lines = list(lines_of(events, same, shown))
+            yield lines
         if end is None and left:
             return
         if not left:
@@ -115,23 +117,26 @@ def between(start: Place | None, end: Place | None) -> Q:
     return found & end.not_older("received_at") if end else found
 
 
-def pieces(rows: QuerySet[Any], most: int) -> Iterator[list[tuple[Any, ...]]]:
-    """At most so many rows, newest first, `PIECE` at a time."""
+def pieces(rows: QuerySet[Any], most: int) -> Iterator[tuple[list[tuple[Any, ...]], QuerySet[Any]]]:
+    """At most so many rows, newest first, `PIECE` at a time; and what finds the same rows again."""
     seen: Place | None = None
     while most > 0:
         these = rows.filter(seen.older("received_at")) if seen else rows
-        taken = list(these.order_by("-received_at", "-pk").values_list(*EVENT)[: min(PIECE, most)])
+        these = these.order_by("-received_at", "-pk")[: min(PIECE, most)]
+        with memory.uncollected():
+            taken = list(these.values_list(*EVENT))
         if taken:
-            yield taken
+            yield taken, these
         if len(taken) < PIECE:
             return
         most -= len(taken)
         seen = Place(taken[-1][0], taken[-1][-1])
 
 
-def lines_of(events: list[tuple[Any, ...]], shown: Any) -> Iterator[list[str]]:
+def lines_of(events: list[tuple[Any, ...]], same: QuerySet[Any], shown: Any) -> Iterator[list[str]]:
+    """The database looks for the `same` events again, which costs less than to be told thousands of ids."""
     deliveries: dict[uuid.UUID, list[tuple[Any, ...]]] = defaultdict(list)
-    found = Delivery.objects.filter(event__in=[row[-1] for row in events]).order_by("created_at", "id")
+    found = Delivery.objects.filter(event__in=same.values("pk")).order_by("created_at", "id")
     for key, *rest in found.values_list(*DELIVERY):
         deliveries[key].append(tuple(rest))
     for row in events:
