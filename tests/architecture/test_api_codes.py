@@ -29,6 +29,7 @@ ON_PAGES = {
     "billing/months.py": "months are counted and closed on a page; REST says unknown_value of a month",
     "billing/monthviews.py": "a page",
     "billing/products.py": "products are made on a page",
+    "billing/referenceruns.py": "the PSA's own cross-references are written on a page",
     "billing/setupviews.py": "a page",
     "integrations/hosted.py": "a tab inside the PSA",
     "integrations/hostedviews.py": "a tab inside the PSA",
