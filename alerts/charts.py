@@ -199,7 +199,7 @@ def count_month(partner: Partner, month: date) -> None:
                 partner=partner, service_id=key, month=month, quantity=quantity, clients=len(clients[key])
             )
             for key, quantity in total.items()
-            if quantity < MOST
+            if quantity <= MOST
         ],
         update_conflicts=True,
         unique_fields=["partner", "service", "month"],

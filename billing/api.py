@@ -147,7 +147,7 @@ def quantity_of(item: dict[str, Any], errors: list[FieldError]) -> Decimal:
         if not quantity.is_finite() or quantity < 0:
             raise InvalidOperation
         quantity = quantity.quantize(Decimal("0.0001"))
-        if quantity >= MOST:
+        if quantity > MOST:
             raise InvalidOperation
         return quantity
     except InvalidOperation:

@@ -140,7 +140,7 @@ class Guards:
                 if standing is not None:  # the line says what is wanted: nothing is left to ask
                     guarded.settled.append(standing)
             else:
-                if change.before >= quantities.MOST:
+                if change.before > quantities.MOST:
                     guarded.held[key] = TOO_LARGE
                     continue
                 change = replace(change, base=self.base_of(change, wanted.days[key]))

@@ -204,7 +204,7 @@ def numbers_that_fit(known: Known, month: date, as_of: datetime) -> MonthNumbers
         row = numbers_of(known, month, as_of)
         told = (row.measured, row.billable, row.pushed, row.in_agreement, row.invoiced, row.written)
         money = (row.unit_price, row.at_risk)
-        if all(abs(one or NOTHING) < MOST for one in (*told, *money, row.included, row.units_at_risk)):
+        if all(abs(one or NOTHING) <= MOST for one in (*told, *money, row.included, row.units_at_risk)):
             return row
     except InvalidOperation:
         pass

@@ -337,7 +337,7 @@ def items_of(run: PushRun, lines: WantedLines, guarded: Guarded, wanted: Wanted)
 def storable(text: Any) -> Decimal | None:
     """None for what no column holds: a PSA says what somebody typed there."""
     number = amount(text)
-    return number if number is not None and abs(number) < quantities.MOST else None
+    return number if number is not None and abs(number) <= quantities.MOST else None
 
 
 def line_found(plan: Plan, line: WantedLine, item: PlanItem | None) -> dict[str, Any] | None:

@@ -9,8 +9,10 @@ from billing.models import Service
 from billing.usage import Day
 
 WHOLE = Decimal(1)
-MOST = Decimal(10) ** 14
-"""Quantities and prices are less; a column holds eighteen digits, four of them decimals."""
+MOST = Decimal(10) ** 14 - 1
+"""Of quantities and prices. A column holds eighteen digits, four of them decimals; SQLite keeps numbers as floats, and
+what is above comes back as one more digit than fits.
+"""
 
 
 def percentile(quantities: Sequence[Decimal], percent: int) -> Decimal:

@@ -222,7 +222,7 @@ def storage_of(item: dict[str, Any], errors: list[FieldError]) -> Decimal | None
         if isinstance(value, bool) or not isinstance(value, int | float | str):
             raise InvalidOperation
         found = Decimal(str(value))
-        if not found.is_finite() or not 0 <= found < MOST:
+        if not found.is_finite() or not 0 <= found <= MOST:
             raise InvalidOperation
         return found.quantize(Decimal("0.0001"))
     except InvalidOperation:

@@ -124,7 +124,7 @@ def why_withheld(
         return Withheld(
             service, "stale", f"The newest usage is of {days[-1].on:%Y-%m-%d}; a stale number is not pushed."
         )
-    if (quantity := quantities.quantity_of(service, days)) >= quantities.MOST:
+    if (quantity := quantities.quantity_of(service, days)) > quantities.MOST:
         text = f"The usage comes to {plain(quantity)} {service.unit}, which no agreement takes"
         return Withheld(service, "quantity_out_of_range", f"{text}; correct it at its source.")
     return None

@@ -29,6 +29,7 @@ from integrations.models import (
     Reload,
     SavedSearch,
     Status,
+    TabTicket,
 )
 from integrations.models.connections import Kind
 from portal.tenantadmin import TenantInline, TenantLogAdmin
@@ -158,6 +159,15 @@ class LaneAdmin(TenantLogAdmin):
         for lane in rows:
             lanes.resume(lane)
         self.message_user(request, f"{len(rows)} lanes are open again.")
+
+
+@admin.register(TabTicket)
+class TabTicketAdmin(TenantLogAdmin):
+    """Views of tabs that may be asked for once more."""
+
+    list_display = ("__str__", "until")
+    search_fields = ("=tab__id",)
+    fields = ("partner", "until")
 
 
 @admin.register(HostedTab)

@@ -483,6 +483,7 @@ ROOM = Room(
         "CompanyLink": ("client", "credentials", "psa_company_id", "psa_company_name"),
         "CatchAllCompany": ("credentials", "psa_company_id", "psa_company_name"),
         "CompanySuggestion": "computed",
+        "TabTicket": "who looks just now",
         "HostedTab": "registered at the PSA after a preview, with a secret address",
         "Choice": "our copy of what the PSA offers",
         "ChoiceList": "our copy of what the PSA offers",

@@ -1,8 +1,9 @@
 """Our tab inside a PSA: registered, and who may see what in it (asked by hostedviews).
 
 Nothing that the browser says is believed. The PSA of the stored site is asked, as the member, who he is and whether he
-may see the company; what he then gets is a ticket of ten minutes for that company in that tab, and no more. Before
-every answer the tab, the connection and the mapping are looked up again. Mapping asks the PSA anew.
+may see the company; what he then gets is a ticket for that company in that tab, and no more: it is good for one look
+within ten minutes, and the next one comes with that look. Before every answer the tab, the connection and the mapping
+are looked up again. Mapping asks the PSA anew.
 """
 
 from __future__ import annotations
@@ -13,8 +14,8 @@ import secrets
 import threading
 import uuid
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from datetime import timedelta
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -24,7 +25,7 @@ from django.db import transaction
 from django.db.models import Exists, F, OuterRef, QuerySet
 
 from integrations import companies, connections, effective, suggestions
-from integrations.models import CompanyLink, CompanySuggestion, Credentials, HostedTab
+from integrations.models import CompanyLink, CompanySuggestion, Credentials, HostedTab, TabTicket
 from integrations.models.connections import Origin, Standing
 from integrations.psa.errors import Misconfigured, PsaError
 from integrations.psa.kinds import ABILITIES
@@ -65,11 +66,12 @@ class Refused(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Viewer:
-    """Who looks at which company, as the PSA confirmed it. Of one tab, for a while."""
+    """Who looks at which company, as the PSA confirmed it. Of one tab, for a while; a look spends `once`."""
 
     tab: str
     version: int
     until: int
+    once: str
     member: str
     email: str
     company_id: str
@@ -83,6 +85,12 @@ def is_offered(credentials: Credentials) -> bool:
     """Not for credentials that are prepared or were replaced: their tab answers nobody."""
     found = ABILITIES.get(credentials.kind)
     return found is not None and found.hosted_tab and credentials.standing == Standing.CURRENT
+
+
+def left_by(replaced: Credentials | None) -> bool:
+    """Whether a replaced connection's PSA still shows a tab, which answers nobody any more."""
+    rows = HostedTab.objects.filter(credentials=replaced)
+    return replaced is not None and rows.exclude(registration=HostedTab.Registration.NONE).exists()
 
 
 def tab_of(credentials: Credentials) -> HostedTab | None:
@@ -274,10 +282,19 @@ def enter(tab: HostedTab, claim: TabClaim) -> tuple[Viewer, str]:
         tab=str(tab.pk),
         version=tab.credentials.version,
         until=int(until.timestamp()),
+        once="",
         **asdict(confirmed),
     )
+    TabTicket.objects.filter(tab=tab, until__lt=clock.now()).delete()
     HostedTab.objects.filter(pk=tab.pk).update(shown_at=clock.now(), shown_to=viewer.member[:100])
-    return viewer, _signer.sign_object(asdict(viewer))
+    return viewer, ticket_for(tab, viewer)
+
+
+def ticket_for(tab: HostedTab, viewer: Viewer) -> str:
+    """The next look, no longer than this one was granted for."""
+    until = datetime.fromtimestamp(viewer.until, UTC)
+    row = TabTicket.objects.create(partner_id=tab.partner_id, tab=tab, until=until)
+    return _signer.sign_object(asdict(replace(viewer, once=str(row.pk))))
 
 
 def confirm(tab: HostedTab, claim: TabClaim) -> TabViewer:
@@ -303,8 +320,10 @@ def confirm(tab: HostedTab, claim: TabClaim) -> TabViewer:
         _seat.release()
 
 
-def admitted(tab: HostedTab, ticket: str) -> Viewer:
-    """Whom a ticket was given to. Raises Refused for one that is over, or of another tab or connection."""
+def admitted(tab: HostedTab, ticket: str) -> tuple[Viewer, str]:
+    """Whom a ticket was given to, and the next one: each holds once. Raises Refused for one that is over, was used, or
+    is of another tab or connection.
+    """
     try:
         viewer = Viewer(**_signer.unsign_object(ticket))
     except (BadSignature, TypeError, ValueError):
@@ -312,7 +331,10 @@ def admitted(tab: HostedTab, ticket: str) -> Viewer:
     is_ours = viewer.tab == str(tab.pk) and viewer.version == tab.credentials.version
     if not is_ours or viewer.until <= clock.now().timestamp():
         raise Refused(401, "This view is over.", "It is opened again by itself.", is_over=True)
-    return viewer
+    if not TabTicket.objects.filter(pk=viewer.once, tab=tab).delete()[0]:
+        logger.warning("A used ticket was shown again at the tab %s", tab.pk)
+        raise Refused(401, "This view was looked at already.", "It is opened again by itself.", is_over=True)
+    return viewer, ticket_for(tab, viewer)
 
 
 # --- What is shown ---------------------------------------------------------------------------------------------------

@@ -131,13 +131,14 @@ def enter(request: HttpRequest, token: str) -> HttpResponse:
 
 @require_safe
 def panel(request: HttpRequest, token: str) -> HttpResponse:
-    """The panel once more, for a ticket."""
+    """The panel once more, for a ticket; the next ticket comes with it."""
 
     def act(tab: HostedTab) -> HttpResponse:
         given = request.headers.get("Authorization", "")
         if not given.startswith(SCHEME):
             raise Refused(401, "It is not known who looks at this tab.", is_over=True)
-        return shown(request, tab, hosted.admitted(tab, given.removeprefix(SCHEME)))
+        viewer, ticket = hosted.admitted(tab, given.removeprefix(SCHEME))
+        return shown(request, tab, viewer, ticket)
 
     return answered(token, act)
 
@@ -171,7 +172,7 @@ def answered(token: str, act: Act) -> HttpResponse:
         return told(no)
 
 
-def shown(request: HttpRequest, tab: HostedTab, viewer: Viewer, ticket: str = "") -> HttpResponse:
+def shown(request: HttpRequest, tab: HostedTab, viewer: Viewer, ticket: str) -> HttpResponse:
     clients = hosted.clients_of(tab, viewer)
     may_map = not clients and hosted.may_map(tab, viewer.email)
     context = {
@@ -185,7 +186,7 @@ def shown(request: HttpRequest, tab: HostedTab, viewer: Viewer, ticket: str = ""
         "request": request,
     }
     html = render_to_string("integrations/tab_panel.html", context)
-    return JsonResponse({"html": html, **({"ticket": ticket} if ticket else {})})
+    return JsonResponse({"html": html, "ticket": ticket})
 
 
 def told(no: Refused) -> HttpResponse:

@@ -10,7 +10,7 @@ from django.http import Http404, HttpResponse
 from django.shortcuts import redirect
 from django.views.decorators.http import require_http_methods, require_safe
 
-from integrations import choices, locking, repointing
+from integrations import choices, hosted, locking, repointing
 from integrations.forms import OtherConnectionForm
 from integrations.models import Credentials
 from integrations.models.connections import Standing
@@ -124,5 +124,6 @@ def changed(request: PageRequest, pk: uuid.UUID) -> HttpResponse:
         "left": left[:MOST],
         "count": len(left),
         "place_url": place_of(row),
+        "tab_is_left": hosted.left_by(replaced),
     }
     return pages.show(request, "integrations/connection_changed.html", context, partner=row.partner)

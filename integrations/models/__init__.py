@@ -10,7 +10,7 @@ from integrations.models.connections import (
     Lane,
 )
 from integrations.models.eventlog import Action, Delivery, Event, Status
-from integrations.models.hosted import HostedTab
+from integrations.models.hosted import HostedTab, TabTicket
 from integrations.models.inbound import Following, InboundMessage
 from integrations.models.searches import BulkReprocess, SavedSearch
 
@@ -33,4 +33,5 @@ __all__ = [
     "Reload",
     "SavedSearch",
     "Status",
+    "TabTicket",
 ]

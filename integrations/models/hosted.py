@@ -57,3 +57,17 @@ class HostedTab(TenantModel):
 
     def __str__(self) -> str:
         return f"Tab of {self.credentials_id}"
+
+
+class TabTicket(TenantModel):
+    """A view of a tab that may be asked for once more, once; the ticket that names it is signed and stored nowhere."""
+
+    tab = models.ForeignKey(HostedTab, on_delete=models.CASCADE, related_name="tickets", editable=False)
+    until = models.DateTimeField(editable=False)
+
+    class Meta:
+        ordering = ("-id",)
+        indexes = (models.Index(fields=["tab", "until"], name="tab_ticket_by_end"),)
+
+    def __str__(self) -> str:
+        return f"Until {self.until:%H:%M:%S}"

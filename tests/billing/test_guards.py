@@ -15,6 +15,7 @@ from billing.models import BillingSettings, PushItem, Question
 from billing.proof_world import Billed, billed
 from billing.usage import Measured
 from integrations.sandbox import Sandbox
+from tests import make
 
 BOSS = Decider("boss@example.com")
 
@@ -160,9 +161,9 @@ def test_6_6_a_feed_that_dies_changes_nothing(shop: Billed) -> None:
 
 
 def test_accounts_that_sum_up_to_more_than_a_column_holds_are_withheld_with_a_reason(shop: Billed) -> None:
-    """Each of them was well-formed at the door: what is less than 10^14."""
+    """Each of them is the most that is well-formed at the door."""
     word = {"client": shop.client, "service": shop.service, "measured_on": usage.today_for(shop.client)}
-    most = Decimal("99999999999999.9999")
+    most = Decimal("99999999999999")
     usage.record([Measured(**word, quantity=most, account=account) for account in ("A", "B")])
     outcome = shop.sync()
     assert "correct it at its source" in outcome.text
@@ -173,9 +174,17 @@ def test_accounts_that_sum_up_to_more_than_a_column_holds_are_withheld_with_a_re
 
 
 def test_what_rounding_lifts_over_the_limit_is_withheld(shop: Billed) -> None:
-    shop.use("99999999999999.5")
+    word = {"client": shop.client, "service": shop.service, "measured_on": usage.today_for(shop.client)}
+    usage.record([Measured(**word, quantity=Decimal("49999999999999.75"), account=name) for name in "AB"])
     shop.sync()
     assert shop.quantity() == 10
+
+
+def test_a_fraction_more_than_the_most_is_refused_at_the_door(shop: Billed) -> None:
+    word = {"client": str(shop.client.number), "service": shop.service.key, "quantity": "99999999999999.5"}
+    word["measured_on"] = usage.today_for(shop.client).isoformat()
+    [told] = make.api(make.token(shop.partner)).post("/api/v1/usage", word).json()["results"]
+    assert [one["code"] for one in told["errors"]] == ["not_a_quantity"]
 
 
 def test_a_line_of_a_mad_number_in_the_psa_is_held_and_not_our_mistake(shop: Billed) -> None:

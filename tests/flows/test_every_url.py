@@ -89,6 +89,7 @@ from integrations.models import (
     Lane,
     Reload,
     SavedSearch,
+    TabTicket,
 )
 from portal import clock
 from portal.models import (
@@ -293,6 +294,7 @@ def scene(db: None, settings: Any) -> Scene:
         problem=CANARY,
         shown_to=CANARY,
     )
+    add(TabTicket, tab=things[HostedTab], until=clock.now())
     add(InboundMessage, credentials=credentials, source_id=CANARY, record="ticket", record_id="1")
     add(CompanyLink, client=client, credentials=credentials, psa_company_id="250", psa_company_name=CANARY)
     add(CatchAllCompany, credentials=credentials, psa_company_id="250", psa_company_name=CANARY)

@@ -21,7 +21,7 @@ from alerts.models import Condition, Ticket
 from billing.models import BilledLine, Service
 from integrations import connections, hosted
 from integrations.connections import Entered
-from integrations.models import Choice, CompanyLink, CompanySuggestion, Credentials, HostedTab
+from integrations.models import Choice, CompanyLink, CompanySuggestion, Credentials, HostedTab, TabTicket
 from integrations.models.connections import Origin, Standing
 from integrations.psa.errors import Misconfigured, PsaError
 from integrations.psa.port import TabClaim
@@ -57,7 +57,10 @@ class Inside:
 
     def panel(self, ticket: str | None = None, url: str = "") -> Any:
         given = self.ticket if ticket is None else ticket
-        return self.browser.get(f"{url or self.url}/panel", headers={"Authorization": f"Tab {given}"})
+        answer = self.browser.get(f"{url or self.url}/panel", headers={"Authorization": f"Tab {given}"})
+        if ticket is None and answer.status_code == 200:
+            self.ticket = answer.json()["ticket"]
+        return answer
 
 
 def facts_of(
@@ -175,6 +178,16 @@ def test_a_viewer_looks_and_changes_nothing_and_strangers_find_nothing(world: ma
     assert viewer.get(page).status_code == 200
     assert viewer.post(page, {"do": "prepare"}).status_code == 403
     assert signed_in(make.user(make.partner("Tailspin IT"))).get(page).status_code == 404
+
+
+def test_after_a_change_of_connection_the_tab_that_stays_behind_is_told(
+    world: make.World, tab: HostedTab
+) -> None:
+    page = reverse("connection_changed", args=[world.credentials.pk])
+    manager = signed_in(make.user(world.partner))
+    assert "does not move along" not in manager.get(page).content.decode()
+    Credentials.objects.update(standing=Standing.FORMER, replaced_at=clock.now(), left_empty=[])
+    assert "does not move along" in manager.get(page).content.decode()
 
 
 def test_autotask_offers_no_tab(db: None) -> None:
@@ -390,6 +403,22 @@ def test_a_ticket_ends_after_ten_minutes(inside: Inside, monkeypatch: pytest.Mon
     monkeypatch.setattr(clock, "now", lambda: now + timedelta(minutes=10, seconds=2))
     answer = inside.panel()
     assert (answer.status_code, answer.json()["is_over"]) == (401, True)
+
+
+def test_a_ticket_is_good_for_one_look_and_the_ten_minutes_count_from_the_first(
+    inside: Inside, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inside.enter()
+    overheard = inside.ticket
+    assert inside.panel().status_code == 200
+    again = inside.panel(overheard)
+    assert (again.status_code, again.json()["is_over"], "html" in again.json()) == (401, True, False)
+    assert inside.panel().status_code == 200
+    now = clock.now()
+    monkeypatch.setattr(clock, "now", lambda: now + timedelta(minutes=10, seconds=2))
+    assert inside.panel().status_code == 401
+    inside.enter()
+    assert TabTicket.objects.count() == 1
 
 
 def test_a_ticket_is_of_one_company_one_tab_and_one_connection(
