@@ -125,8 +125,8 @@ class AuditLog(APIView):
     )
     def get(self, request: Request) -> Response:
         """Newest first, in cursor pages."""
-        rows = AuditEntry.objects.filter(partner_id=chain_of(request))
-        rows = within(rows, moment_in(request, "since"), moment_in(request, "until"))
+        mine = AuditEntry.objects.filter(partner_id=chain_of(request))
+        rows = within(mine, moment_in(request, "since"), moment_in(request, "until"))
         if text := text_in(request, "actor"):
             rows = rows.filter(
                 Q(actor__icontains=text) | Q(on_behalf_of__icontains=text) | Q(actor_id=text.lower())

@@ -7,8 +7,8 @@ import logging
 import uuid
 from typing import TYPE_CHECKING, Any, cast
 
-from django.core.exceptions import PermissionDenied
-from django.db import OperationalError
+from django.core.exceptions import PermissionDenied, ValidationError
+from django.db import DataError, OperationalError
 from django.http import Http404, HttpRequest
 from rest_framework import exceptions, status
 from rest_framework.authentication import BaseAuthentication
@@ -115,11 +115,16 @@ class NewestFirst(CursorPagination):
         try:
             return super().decode_cursor(request)
         except exceptions.NotFound:
-            raise Problem(
-                400,
-                "invalid_cursor",
-                "“cursor” is not from a “next” of this list. Leave it out to begin anew.",
-            ) from None
+            raise strange_cursor() from None
+
+    def paginate_queryset(self, queryset: Any, request: Request, view: Any = None) -> Any:
+        """A cursor that is well-formed may still point to what is no place in this list."""
+        try:
+            return super().paginate_queryset(queryset, request, view)
+        except (ValidationError, ValueError, TypeError, OverflowError, DataError):
+            if self.cursor_query_param not in request.query_params:
+                raise
+            raise strange_cursor() from None
 
     def get_paginated_response(self, data: Any) -> Response:
         return Response({"results": data, "next": self.get_next_link()})
@@ -133,6 +138,12 @@ class NewestFirst(CursorPagination):
                 "next": {"type": ["string", "null"], "format": "uri"},
             },
         }
+
+
+def strange_cursor() -> Problem:
+    return Problem(
+        400, "invalid_cursor", "“cursor” is not from a “next” of this list. Leave it out to begin anew."
+    )
 
 
 def told_once(data: dict[str, Any], *names: str, status: int = 200) -> Response:

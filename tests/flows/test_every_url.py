@@ -188,7 +188,7 @@ OBJECTS: dict[str, Callable[[Scene], str]] = {
     "partnership/team/": lambda scene: str(Membership.objects.get(user=scene.people["manager"]).pk),
     "accounts/sign-ins/": lambda scene: str(scene.things[SignIn].pk),
     "accounts/security/passkeys/": lambda scene: str(scene.things[Authenticator].pk),
-    "partnership/tokens/": lambda scene: str(ApiToken.objects.get(name="to be revoked").pk),
+    "partnership/tokens/": lambda scene: str(scene.things[ApiToken].pk),
     "events/searches/": lambda scene: str(scene.things[SavedSearch].pk),
     "staff/incidents/": lambda scene: str(scene.things[BulkReprocess].case),  # type: ignore[attr-defined]
     "events/bulk/": lambda scene: str(scene.things[BulkReprocess].pk),
