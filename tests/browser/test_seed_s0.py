@@ -76,7 +76,7 @@ def test_tickets_for_all_clients_from_the_dashboard_to_the_closed_ticket(desk: D
     picture(page, "activity")
 
 
-@walks("S0 connectwise")
+@walks("S0-client connectwise")
 def test_a_client_has_settings_an_address_and_a_pause_of_its_own_until_it_is_reset(desk: Desk):
     page = desk.page
     desk.connect()
@@ -160,7 +160,7 @@ def test_a_client_has_settings_an_address_and_a_pause_of_its_own_until_it_is_res
     desk.look("undone")
 
 
-@walks("S0 connectwise")
+@walks("S0-alone connectwise")
 def test_just_one_client_has_a_psa_and_its_organization_none(desk: Desk):
     page = desk.page
     desk.post("/clients", {"name": desk.company})
