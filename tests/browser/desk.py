@@ -33,17 +33,14 @@ def keep(page: Page, name: str) -> None:
     page.screenshot(path=ARTEFACTS / f"{name}.png", full_page=True)
 
 
-def picture(page: Page, name: str, *, of: Locator | None = None) -> None:
-    """A screenshot for the guides, taken anew when PICTURES names their folder (`make pictures`)."""
+def picture(page: Page, name: str) -> None:
+    """A screenshot for the guides, of the page's top; taken when PICTURES names their folder (`make pictures`)."""
     if not (folder := os.environ.get("PICTURES")):
         return
     before = page.viewport_size
     page.set_viewport_size({"width": 1100, "height": 720})
-    path = Path(folder) / f"{name}.png"
-    if of is None:
-        page.screenshot(path=path, animations="disabled")
-    else:
-        of.screenshot(path=path, animations="disabled")
+    page.evaluate("scrollTo(0, 0)")
+    page.screenshot(path=Path(folder) / f"{name}.png", animations="disabled")
     if before:
         page.set_viewport_size(before)
 
@@ -319,7 +316,7 @@ class Desk:
         self.menu("Preview")
         self.page.get_by_label(f"Tick {self.company}").check()
         self.press("Push selected now")
-        self.says("Runs shows what comes of it")
+        self.says("1 client is synchronized now")
         make.drain()
         run = PushRun.objects.latest("started_at")
         self.page.goto(f"/billing/runs/{run.pk}")

@@ -73,7 +73,6 @@ def test_tickets_for_all_clients_from_the_dashboard_to_the_closed_ticket(desk: D
     assert (ticket["status"]["name"], ticket["closedFlag"]) == ("Completed", True)
     page.reload()
     desk.says("closed")
-    picture(page, "activity")
 
 
 @walks("S0-client connectwise")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.browser.desk import Desk, walks
+from tests.browser.desk import Desk, picture, walks
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
@@ -23,6 +23,8 @@ def test_advanced_tickets_a_test_and_a_drop_filter_at_either_psa(desk: Desk):
     else:
         desk.pick("Priority of critical", "Priority 1")
     page.get_by_label("Notes per hour, at most").fill("4")
+    if is_autotask:
+        picture(page, "autotask-tickets")
     desk.press("Save Ticket Configuration")
     desk.press("Preview the texts")
     desk.look("texts")

@@ -77,6 +77,7 @@ def test_from_the_work_order_to_tickets_quantities_and_the_tab_of_the_mapped_com
     desk.press("Ask for a preview")
     desk.done("A first preview")
     desk.look("steps-done")
+    picture(page, "guided-set-up")
 
     desk.tab("Agreement")
     desk.press("Synchronize now")
@@ -93,7 +94,6 @@ def test_from_the_work_order_to_tickets_quantities_and_the_tab_of_the_mapped_com
     desk.look("pushes")
     desk.menu("Status")
     desk.look("status")
-    picture(page, "status")
     assert desk.quantities("Bakery Ott")["OBS-SERVER"] == 3
     assert desk.quantities("Summit Accounting")["ACCOUNT"] == 8
 

@@ -85,7 +85,6 @@ def test_set_up_once_and_for_a_company_until_ticket_quantity_and_report_are_ther
     )
     desk.choose_product("Local Backup # Servers", "LOCAL-SERVER", Level="Local Backup", Type="Servers")
     desk.look("cross-references")
-    picture(page, "cross-references")
     desk.billing_settings(
         Update_Backup_Statistics="Yes",
         Update_Invoice_Descriptions="Yes",
@@ -222,7 +221,9 @@ def test_refused_keys_a_moved_ticket_double_mails_and_a_broken_management_entry_
     desk.press("Search")
     desk.look("advanced-search")
     desk.open("Backup of SRV-01 failed")
-    desk.says("refuse")
+    desk.says("ConnectWise refused the sign-in.")
+    desk.says("without a number yet")
+    desk.says("Handed over: Open a PSA ticket.")
     desk.look("refused")
     desk.menu("PSA Credentials")
     desk.open(f"Edit {desk.partner.name}")
@@ -247,6 +248,7 @@ def test_refused_keys_a_moved_ticket_double_mails_and_a_broken_management_entry_
     desk.backups()
     desk.tab("Report")
     desk.says("are not as they must be")
+    expect(desk.part("Last updates")).to_contain_text("Nothing was written.")
     desk.look("management-entries")
     for row in entries(desk):
         if row["deviceType"] in ("Servers", "Workstations"):
