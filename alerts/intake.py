@@ -578,7 +578,7 @@ def delivery_step(row: Delivery, is_stored: bool) -> dict[str, str]:
         "step": "delivery",
         "id": str(row.pk),
         "action": row.action,
-        "text": row.outcome or "Handed over.",
+        "text": row.outcome or f"Handed over: {Action(row.action).label}.",
     }
 
 

@@ -96,10 +96,8 @@ def push_now(request: PageRequest) -> HttpResponse:
         messages.info(request, "Tick at least one client.")
         return redirect("billing_preview")
     previews.push_now(request.partner, chosen, by=Decider.of(request.user))
-    messages.success(
-        request,
-        f"{len(chosen)} clients are synchronized now, each as its mode says; Runs shows what comes of it.",
-    )
+    who = "1 client is" if len(chosen) == 1 else f"{len(chosen)} clients are"
+    messages.success(request, f"{who} synchronized now, as the mode says; Runs shows what comes of it.")
     return redirect("push_runs")
 
 

@@ -36,8 +36,8 @@ from billing.setupforms import (
     own_values,
 )
 from billing.sheets import Unreadable
-from integrations import effective
-from integrations.models import Credentials
+from integrations import effective, reloading
+from integrations.models import Credentials, Reload
 from integrations.models.connections import Kind
 from integrations.psa.wanted import WantedProduct
 from portal import clock, pages
@@ -222,8 +222,10 @@ def made(
     )
     if is_final:
         products.create(connection, wanted, digest=request.POST.get("digest", ""))
+        reloading.ask(connection, by=request.user, mode=Reload.Mode.CHANGES)
         messages.success(
-            request, f"{wanted.identifier} was made in the PSA. Reload the options to choose it."
+            request,
+            f"{wanted.identifier} was made in the PSA. The options are read again; in a moment it can be chosen here.",
         )
         return True
     context["plan"] = products.preview(connection, wanted)

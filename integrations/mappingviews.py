@@ -154,7 +154,8 @@ def tell(request: PageRequest, done: Done) -> None:
         if count
     ]
     if parts:
-        messages.success(request, f"{', '.join(parts)}. What waited for it goes out now.")
+        then = " What waited for it goes out now." if done.mapped else ""
+        messages.success(request, f"{', '.join(parts)}.{then}")
     elif not done.left:
         messages.info(request, "Nothing was changed.")
     if done.left:

@@ -82,8 +82,9 @@ def credentials_of(request: PageRequest, level: str, pk: uuid.UUID) -> HttpRespo
         pages.require_manager(request, place.partner)
         form = CredentialsForm(request.POST, current=current, is_locked=bool(uses))
         if form.is_valid() and (saved := save(form, place, current, request)):
-            messages.success(request, saved_text(saved))
-            if "test" in request.POST and saved.kind != Kind.NONE:
+            is_tested = "test" in request.POST and saved.kind != Kind.NONE
+            messages.success(request, saved_text(saved, is_tested=is_tested))
+            if is_tested:
                 doctor.ask(saved)
             return redirect("credentials_of", level, pk)
     else:
@@ -126,10 +127,15 @@ def save(
     return None
 
 
-def saved_text(saved: Credentials) -> str:
+def saved_text(saved: Credentials, *, is_tested: bool) -> str:
     if saved.kind == Kind.NONE:
         return "Saved: no PSA is used here."
-    return f"Saved. Calls go to {saved.site_url}. Press Test It to see whether everything is in place."
+    what_now = (
+        "It is being tested; the result appears under Test."
+        if is_tested
+        else "Press Test It to see whether everything is in place."
+    )
+    return f"Saved. Calls go to {saved.site_url}. {what_now}"
 
 
 def initial_of(current: Credentials | None) -> dict[str, str]:

@@ -153,5 +153,9 @@ def as_text(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, dict):
-        return str(value.get("name") or value.get("id") or ", ".join(f"{key}: {value[key]}" for key in value))
+        return str(
+            value.get("name")
+            or value.get("id")
+            or ", ".join(f"{key}: {as_text(value[key])}" for key in value)
+        )
     return ", ".join(str(item) for item in value) if isinstance(value, list) else str(value)

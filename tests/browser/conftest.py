@@ -5,18 +5,18 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 from django.db import connections
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from integrations.sandbox import Sandbox, running_sandbox
+from portal import clients
 from tests import make
+from tests.browser.desk import Desk, sign_in
 
-ARTEFACTS = Path(__file__).resolve().parents[2] / "var" / "artefacts"
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or "/usr/bin/chromium"
-PASSWORD = "correct horse battery"
 
 
 @pytest.fixture(scope="session")
@@ -63,20 +63,35 @@ def page(chromium: Browser, live_server: Any, complaints: list[str]) -> Iterator
     context.close()
 
 
-def keep(page: Page, name: str) -> None:
-    """A screenshot for people to look at."""
-    ARTEFACTS.mkdir(parents=True, exist_ok=True)
-    page.screenshot(path=ARTEFACTS / f"{name}.png", full_page=True)
-
-
-def sign_in(page: Page, email: str) -> None:
-    page.goto("/accounts/login/")
-    page.get_by_label("Email").fill(email)
-    page.get_by_label("Password").fill(PASSWORD)
-    page.get_by_role("button", name="Sign in", exact=True).click()
-    page.get_by_role("heading", name="Dashboard", level=1).wait_for()
-
-
 @pytest.fixture
 def manager(live_world: make.World) -> Any:
     return make.user(live_world.partner, email="manager@northwind.example")
+
+
+@pytest.fixture(scope="module")
+def _autotask() -> Iterator[Sandbox]:
+    with running_sandbox(kind="autotask") as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+def autotask(_autotask: Sandbox) -> Sandbox:
+    _autotask.control.clear_faults()
+    _autotask.control.reset()
+    return _autotask
+
+
+@pytest.fixture
+def desk(request: Any, page: Page, transactional_db: None, complaints: list[str]) -> Iterator[Desk]:
+    """Signed in; when the walk is over, no page shut anybody out and the browser had nothing to complain about."""
+    seed, kind = request.param
+    psa = request.getfixturevalue("autotask" if kind == "autotask" else "sandbox")
+    make.catalogues()
+    msp = make.partner()
+    clients.top_level(msp)
+    make.user(msp, email="manager@northwind.example")
+    sign_in(page, "manager@northwind.example")
+    desk = Desk(page, seed, msp, psa, kind)
+    desk.look("dashboard")
+    yield desk
+    assert (desk.found, complaints) == ({}, [])

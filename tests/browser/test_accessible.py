@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page
 
 from tests import make
-from tests.browser.conftest import keep, sign_in
+from tests.browser.desk import findings, keep, sign_in
 from tests.portal.test_pages import MANAGER_PAGES, NO_WHOLE_PAGES, PAGES, Scene, address
 from tests.portal.test_pages import scene as scene_fixture
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
-SERIOUS = {"serious", "critical"}
 
 
 @pytest.fixture
@@ -21,16 +19,6 @@ def world(live_world: make.World) -> make.World:
 
 
 scene = scene_fixture
-
-
-def findings(page: Page) -> list[str]:
-    violations = Axe().run(page).response["violations"]
-    return [
-        f"{found['id']}: {node['html'][:120]}"
-        for found in violations
-        if found["impact"] in SERIOUS
-        for node in found["nodes"]
-    ]
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

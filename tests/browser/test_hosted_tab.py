@@ -12,7 +12,7 @@ from integrations import hosted
 from integrations.models import CompanyLink, HostedTab
 from portal import clients
 from tests import make
-from tests.browser.conftest import keep
+from tests.browser.desk import keep
 from tests.flows.test_hosted_tab import OTHER, registered
 from tests.portal.test_pages import delivered, happened
 

@@ -10,8 +10,7 @@ from allauth.mfa.models import Authenticator
 from playwright.sync_api import Browser, Page, expect
 
 from tests import make
-from tests.browser.conftest import PASSWORD, keep
-from tests.browser.test_accessible import findings
+from tests.browser.desk import PASSWORD, findings, keep
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 

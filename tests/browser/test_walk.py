@@ -11,7 +11,7 @@ from alerts.models import Notification
 from integrations.models import Credentials, Delivery
 from portal import clients
 from tests import make
-from tests.browser.conftest import keep, sign_in
+from tests.browser.desk import keep, sign_in
 from tests.portal.test_pages import delivered, happened
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]

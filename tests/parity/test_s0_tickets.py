@@ -143,10 +143,10 @@ def test_save_and_test_does_both(world: make.World, browser: Browser) -> None:
         "secret": "",
     }
     page = reverse("credentials_of", args=["organization", world.organization.pk])
-    browser.post(page, typed)
+    assert "Press Test It" in browser.post(page, typed, follow=True).content.decode()
     row.refresh_from_db()
     assert row.test_asked_at is None
-    browser.post(page, {**typed, "test": "1"})
+    assert "It is being tested" in browser.post(page, {**typed, "test": "1"}, follow=True).content.decode()
     row.refresh_from_db()
     assert row.test_asked_at is not None
 

@@ -15,7 +15,7 @@ from billing.decisions import Decider
 from billing.models import CrossReference, Service
 from billing.proof_world import Billed, billed
 from integrations import choices
-from integrations.models import Delivery
+from integrations.models import Delivery, Reload
 from portal import clients, clock
 from portal.models import Organization
 from tests import make
@@ -107,6 +107,9 @@ def test_a_product_is_made_for_each_service_after_a_preview_with_the_usual_value
         names = {name: made[name]["name"] for name in ("subcategory", "type", "unitOfMeasure")}
         assert names == {"subcategory": "Managed Services", "type": "Software", "unitOfMeasure": "Each"}
         assert sent["price"] == 0, "prices are for a person to set"
+        assert Reload.objects.filter(credentials=world.credentials, state="waiting").exists(), (
+            "so that it can be chosen"
+        )
 
 
 @pytest.mark.parity("S1-10")
