@@ -97,7 +97,7 @@ def _rows(mine: QuerySet[Any], rows: QuerySet[Any], shown: Any) -> Iterator[list
         for events, same in pieces(rows.filter(between(seen, end)), left):
             left -= len(events)
             with memory.uncollected():
-                lines = list(lines_of(events, same, shown))
+                lines: list[Sequence[str]] = list(lines_of(events, same, shown))
             yield lines
         if end is None and left:
             return

@@ -8,7 +8,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('integrations', '0030_hosted_tab'),
+        ('integrations', '0031_machines_searches'),
         ('portal', '0032_step_remarks'),
     ]
 
