@@ -44,7 +44,7 @@ def picture(page: Page, name: str, *, at: Locator | None = None, of: Locator | N
     page.set_viewport_size({"width": 1240, "height": 720})
     page.evaluate("scrollTo(0, 0)")
     if at is not None:
-        at.evaluate("element => element.scrollIntoView({behavior: "instant"})")
+        at.evaluate("element => element.scrollIntoView({behavior: 'instant'})")
     path = Path(folder) / f"{name}.png"
     if of is None:
         page.screenshot(path=path, animations="disabled")
