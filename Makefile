@@ -29,7 +29,7 @@ POSTGRES_URL ?= postgres://postgres@127.0.0.1:5432/psap_test
 TEST_REDIS_URL ?= redis://127.0.0.1:6379/9
 
 .DEFAULT_GOAL := help
-.PHONY: help .venv dev run test coverage check deploy-check fmt bench chaos contract fuzz kills parity proofs postgres-test browser-test lock clean
+.PHONY: help .venv dev run test coverage check deploy-check fmt bench chaos contract fuzz kills parity proofs postgres-test browser-test pictures lock clean
 
 help: ## show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-zA-Z.-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -71,6 +71,9 @@ postgres-test: dev ## run them on PostgreSQL and Redis, with those that only mak
 
 browser-test: dev ## look at the pages with Chromium, as a partner would
 	$(OFFLINE) $(PYTEST) -m browser $(ARGS)
+
+pictures: dev ## take the pictures of docs/guides anew, with Chromium and the pretend PSAs
+	PICTURES=docs/guides/pictures $(OFFLINE) $(PYTEST) -m browser tests/browser/test_seed_s*.py
 
 check: dev ## format, lint, types, import contracts, migrations, deployment settings
 	$(BIN)/ruff format --check .

@@ -14,6 +14,7 @@ NAMED = re.compile(r"(?:`|^\s*(?:\$ )?)make ([a-z][a-z-]*)", re.MULTILINE)
 # the same for `manage.py rotatekeys` or `config plan`, up to the end of the quotation or line
 COMMAND = re.compile(r"manage\.py ([a-z]+)([^`\n]*)")
 FLAG = re.compile(r"(?<!\S)(--[a-z-]+)")
+PICTURE = re.compile(r"!\[([^\]]*)\]\(([^)]+)\)")
 LINK = re.compile(r"\]\(([^)#:\s]+)(?:#[^)]*)?\)")
 # env.str("NAME"), env("NAME"), env.db_url("NAME"), secret("NAME")
 SETTING = re.compile(r"\b(?:env(?:\.\w+)?|secret)\(\s*\"([A-Z][A-Z0-9_]+)\"")
@@ -90,3 +91,14 @@ def test_every_module_is_on_the_map():
         if path.stem not in usual and path.name not in map_text
     ]
     assert missing == []
+
+
+def test_pictures_of_guides_exist_are_told_in_words_and_stay_small():
+    folder = ROOT / "docs" / "guides"
+    named = [
+        found for page in folder.glob("*.md") for found in PICTURE.findall(page.read_text(encoding="utf-8"))
+    ]
+    files = {f"pictures/{path.name}": path.stat().st_size for path in (folder / "pictures").glob("*")}
+    assert {name for _, name in named} == set(files)
+    assert [name for words, name in named if len(words) < 20] == []
+    assert sum(files.values()) < 1_500_000

@@ -33,14 +33,23 @@ def keep(page: Page, name: str) -> None:
     page.screenshot(path=ARTEFACTS / f"{name}.png", full_page=True)
 
 
-def picture(page: Page, name: str) -> None:
-    """A screenshot for the guides, of the page's top; taken when PICTURES names their folder (`make pictures`)."""
+def picture(page: Page, name: str, *, at: Locator | None = None, of: Locator | None = None) -> None:
+    """A screenshot for the guides: of the page from its top or from `at`, or `of` one element.
+
+    Taken when PICTURES names their folder (`make pictures`).
+    """
     if not (folder := os.environ.get("PICTURES")):
         return
     before = page.viewport_size
-    page.set_viewport_size({"width": 1100, "height": 720})
+    page.set_viewport_size({"width": 1240, "height": 720})
     page.evaluate("scrollTo(0, 0)")
-    page.screenshot(path=Path(folder) / f"{name}.png", animations="disabled")
+    if at is not None:
+        at.evaluate("element => element.scrollIntoView({behavior: 'instant'})")
+    path = Path(folder) / f"{name}.png"
+    if of is None:
+        page.screenshot(path=path, animations="disabled")
+    else:
+        of.screenshot(path=path, animations="disabled")
     if before:
         page.set_viewport_size(before)
 

@@ -28,7 +28,7 @@ def test_from_the_work_order_to_tickets_quantities_and_the_tab_of_the_mapped_com
     desk.open("Work order for the PSA’s administrator")
     desk.says("Close Service Tickets")
     desk.look("work-order")
-    picture(page, "work-order")
+    picture(page, "work-order", at=desk.part("First"))
 
     desk.steps()
     desk.open("Company Mapping", within=desk.step("Map clients to PSA companies"))
@@ -40,8 +40,9 @@ def test_from_the_work_order_to_tickets_quantities_and_the_tab_of_the_mapped_com
     desk.press("Skip")
     desk.look("skip")
     desk.press("Skip 1 client")
+    expect(page.get_by_role("status")).to_have_text("1 skipped.")
     desk.look("mapping")
-    picture(page, "mapping")
+    picture(page, "mapping", at=page.get_by_role("navigation", name="Show"))
     desk.steps()
     desk.done("Map clients to PSA companies")
 
@@ -123,10 +124,10 @@ def look_at_the_tab(desk: Desk, chromium: Browser) -> None:
     [row] = hosted.HostedTab.objects.all()
     context = chromium.new_context(base_url=desk.psa.url, viewport={"width": 1100, "height": 900})
     member = context.new_page()
-    for company, heading in ((250, "Bakery Ott"), (253, "Summit Tax and Accounting")):
+    for company, heading in ((253, "Summit Tax and Accounting"), (250, "Bakery Ott")):
         member.goto(f"/hosted/{row.registered_id}?id={company}&member=mreyes")
         frame = member.frame_locator("#hosted")
         expect(frame.get_by_role("heading", name=heading)).to_be_visible()
     keep(member, "S3-connectwise-tab-in-connectwise")
-    picture(member, "tab-in-connectwise")
+    picture(member, "tab-in-connectwise", of=member.locator("#hosted"))
     context.close()
