@@ -9,8 +9,7 @@ from playwright.sync_api import Page, expect
 
 from billing.models import CrossReference, Service
 from tests import make
-from tests.browser.conftest import keep, sign_in
-from tests.browser.test_accessible import findings
+from tests.browser.desk import findings, keep, sign_in
 from tests.devicestable import DevicesTable
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
