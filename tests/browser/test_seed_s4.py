@@ -173,10 +173,16 @@ def set_the_psa_up(desk: Desk) -> None:
     products = {
         row["identifier"]: row["id"] for row in call("GET", "/procurement/catalog", pageSize=100).json
     }
+    kind = call("GET", "/finance/agreements/types").json[0]["id"]
     for level, product in (("Online Backup", "OBS-SERVER"), ("Local Backup", "LOCAL-SERVER")):
-        line = {"vendorType": "Servers", "vendorLevel": level, "product": {"id": products[product]}}
+        line = {
+            "vendorType": "Servers",
+            "vendorLevel": level,
+            "product": {"id": products[product]},
+            "agreementType": {"id": kind},
+        }
         answer = call("POST", f"{INTEGRATIONS}/{made.json['id']}/crossReferences", line)
-        assert answer.status == 201, answer.body
+        assert answer.status == 200, answer.body
 
 
 @walks("S4-repair connectwise")
