@@ -86,7 +86,7 @@ class ReplayOut(serializers.ModelSerializer[Replay]):
     """A replay: `events` are those read so far, `result` comes when it is `done`."""
 
     state = serializers.ChoiceField(choices=Replay.State.choices)
-    result = serializers.SerializerMethodField()
+    result = serializers.DictField(allow_null=True)
 
     class Meta:
         model = Replay
@@ -104,10 +104,6 @@ class ReplayOut(serializers.ModelSerializer[Replay]):
             "asked_by",
             "finished_at",
         )
-
-    @extend_schema_field(OpenApiTypes.OBJECT)
-    def get_result(self, row: Replay) -> Any:
-        return row.result
 
 
 class ReplayLine(ReplayOut):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from django.core.management import call_command
+from drf_spectacular.generators import SchemaGenerator
 
 
 def test_the_openapi_document_is_valid_and_without_warnings(tmp_path: Path) -> None:
@@ -21,3 +22,8 @@ def test_the_openapi_document_is_valid_and_without_warnings(tmp_path: Path) -> N
         "/deliveries/{id}/reprocess",
     ):
         assert f"/api/v1{path}:" in text
+
+
+def test_the_document_says_that_a_replay_has_no_result_until_it_is_done() -> None:
+    shapes = SchemaGenerator().get_schema(request=None, public=True)["components"]["schemas"]
+    assert set(shapes["ReplayOut"]["properties"]["result"]["type"]) == {"object", "null"}
