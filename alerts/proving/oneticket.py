@@ -12,6 +12,7 @@ from typing import Any
 from django.conf import settings
 
 from alerts import ticketsweep
+from alerts.conditions import subject_of
 from alerts.models import Condition, Ticket
 from alerts.proving.lifeworld import LifeWorld, is_pending
 from integrations import eventlog
@@ -40,7 +41,7 @@ class Tally:
     dropped: int = 0
     killed: int = 0
     over_first: int = 0
-    """Episodes that were over before anything was sent, as on a machine that stalls: nobody wants a ticket then."""
+    """Episodes that were over before anything was sent, as on a machine that stalls, and of which the log says so."""
     wrong: str = ""
 
     @property
@@ -147,7 +148,11 @@ def count(world: LifeWorld, tally: Tally) -> None:
         for row in conditions
         for episode in range(1, row.episode + (row.state == Condition.State.FINE))
     }
-    tally.over_first = len(ended - set(sent))
+    missing = ended - set(sent)
+    said = set(rows.filter(psa_id="", closed_at__isnull=False).values_list("condition", "episode"))
+    too_late = Delivery.objects.filter(reason__in=["recovered_first", "nothing_to_close"])
+    came = set(too_late.values_list("subject", flat=True))
+    tally.over_first = len({one for one in missing if one in said or subject_of(one[0]) in came})
     refs = [ref for ref in world.created() if ref in ours]
     tally.tickets = len(refs)
     tally.dropped = sum(one["fault"] == "commit_then_drop" for one in world.sandbox.control.requests())
